@@ -1,0 +1,84 @@
+"""The floor plan, as a test: who may import whom, how big a file may grow."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "vlbias"
+SPEECH = {"errors", "records", "answers", "estimates"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "records": {"errors"},
+    "answers": {"errors", "records"},
+    "estimates": {"errors", "records"},
+    "rooms": {"errors"},
+    "config": SPEECH | {"rooms"},
+    "videos": {"errors", "records"},
+    "probes": {"errors", "records"},
+    "prompts": {"errors", "records"},
+    "replies": {"errors", "records"},
+    "store": SPEECH,
+    "models": {"errors", "records", "prompts"},
+    "metrics": SPEECH,
+    "formats": SPEECH,
+    "debias": SPEECH | {"models"},
+    "organisms": {"errors", "records", "rooms", "probes", "videos", "prompts", "models"},
+    "reports": SPEECH,
+    "plan": SPEECH | {"rooms", "config", "probes", "prompts"},
+    "run": SPEECH | {"rooms", "config", "plan", "probes", "videos", "prompts", "replies", "models", "store"},
+    "doctor": SPEECH | {"rooms", "probes", "videos", "prompts", "models"},
+    "scoring": SPEECH | {"rooms", "config", "store", "metrics", "reports"},
+    "cli": SPEECH | {"rooms", "config", "plan", "run", "scoring", "store", "doctor", "reports", "formats", "organisms"},
+}
+TORCH = {"torch", "transformers", "open_clip", "torchvision", "torchcodec"}
+PIXELS = {"decord", "cv2", "av"}
+MAY_USE_TORCH = {"models", "attention", "debias", "organisms", "bench"}
+MAY_USE_PIXELS = {"videos", "organisms"}
+BUNDLED_DATA = ROOT / "data"
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+FILES = [p for p in sorted(ROOT.rglob("*.py")) if p.parent != ROOT or not p.name.startswith("__")]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_file_keeps_to_the_floor_plan(path: Path) -> None:
+    room, names = room_of(path), imported(path)
+    inside = {n.split(".")[1] for n in names if n.startswith("vlbias.")} - {"__version__"}
+    assert inside <= MAY_IMPORT[room] | {room}, f"{room} may not import {inside - MAY_IMPORT[room] - {room}}"
+    heads = {n.split(".")[0] for n in names}
+    light = path.name == "__init__.py"
+    assert not heads & TORCH or (room in MAY_USE_TORCH and not light) or path.name == "decode_torchcodec.py"
+    assert not heads & PIXELS or (room in MAY_USE_PIXELS and not light)
+    assert len(path.read_text().splitlines()) <= 300
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 50, f"{node.name} is too long"
+
+
+def test_floor_plan_has_no_cycle() -> None:
+    left = {room: set(others) for room, others in MAY_IMPORT.items()}
+    while free := [room for room, others in left.items() if not others]:
+        left = {room: others - set(free) for room, others in left.items() if room not in free}
+    assert not left, f"cycle among {sorted(left)}"
+
+
+def test_every_room_states_its_contract() -> None:
+    for folder in sorted(p for p in ROOT.iterdir() if p.is_dir() and any(p.glob("*.py"))):
+        contract = (folder / "__init__.py").read_text()
+        assert ast.get_docstring(ast.parse(contract)), f"{folder.name} says nothing of itself"

@@ -1,0 +1,140 @@
+"""What came back: the rows of a results file, and what they say was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from vlbias.records import FailureKind, ScoreLevel, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameAudit:
+    """Where the pixels of one segment came from, as stored with every answer."""
+
+    segment_id: str
+    media_sha256: str | None
+    frames_sha256: str | None
+    timestamps_s: tuple[float, ...]
+    decoder: str | None
+    decoder_version: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What is needed to check one answer without asking again.
+
+    Nothing here depends on the clock or on how often the run was interrupted, so an interrupted run ends with the
+    same rows as an undisturbed one; times are kept apart, per session.
+    """
+
+    prompt_sha256: str
+    segments: tuple[FrameAudit, ...]
+    segment_spans: tuple[tuple[int, int], ...]
+    n_tokens: int | None
+    n_frames: int
+    batch_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The part of a stored row that says what was asked; it is the same for an answer and a failure."""
+
+    trial_id: str
+    probe_id: str
+    cluster_id: str
+    background_ids: tuple[str, ...]
+    task: str
+    slot: int | None
+    n_slots: int
+    n_options: int
+    gold: int | None
+    option_order: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back for one trial.
+
+    `logprobs` are in displayed order (None for a generated answer); `chosen` is the suite's index of the option
+    chosen, None when the answer is open-ended.
+    """
+
+    asked: Asked
+    chosen: int | None
+    logprobs: tuple[float, ...] | None
+    level: ScoreLevel
+    reply: str | None
+    audit: Audit
+    row: Literal["answer"] = "answer"
+
+    @property
+    def correct(self) -> bool:
+        """Whether the chosen option is the right one."""
+        return self.asked.gold is not None and self.chosen == self.asked.gold
+
+    @property
+    def gold_logprob(self) -> float | None:
+        """The log-probability of the right option, normalised over the options."""
+        if self.logprobs is None or self.asked.gold is None:
+            return None
+        scores = np.asarray(self.logprobs, dtype=np.float64)
+        top = scores.max()
+        return float(scores[self.asked.option_order.index(self.asked.gold)] - top - np.log(np.exp(scores - top).sum()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What did not come back for one trial, and why. A failure is never a wrong answer."""
+
+    asked: Asked
+    kind: FailureKind
+    reason: str
+    path: str | None = None
+    decoder: str | None = None
+    reply: str | None = None
+    audit: Audit | None = None
+    row: Literal["failure"] = "failure"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Counts of right and wrong answers of one task at one slot: all that a foreign accuracy file holds."""
+
+    task: str
+    slot: int | None
+    n_slots: int
+    right: int
+    wrong: int
+    row: Literal["tally"] = "tally"
+
+
+Outcome: TypeAlias = Answer | Failure | Tally
+
+
+def asked(trial: Trial) -> Asked:
+    """What a stored row says of its trial."""
+    probe = trial.probe
+    return Asked(
+        trial_id=trial.trial_id,
+        probe_id=probe.probe_id,
+        cluster_id=probe.cluster_id,
+        background_ids=tuple(s.segment_id for s in probe.backgrounds),
+        task=probe.task,
+        slot=trial.slot,
+        n_slots=trial.n_slots,
+        n_options=len(probe.options),
+        gold=probe.gold,
+        option_order=trial.option_order,
+    )
+
+
+def slots(outcomes: Sequence[Outcome]) -> int:
+    """The number of slots of a set of outcomes; mixed numbers are an error."""
+    found = {o.n_slots if isinstance(o, Tally) else o.asked.n_slots for o in outcomes}
+    if len(found) != 1:
+        raise ValueError(f"outcomes of {sorted(found)} slots cannot be measured together")
+    return found.pop()

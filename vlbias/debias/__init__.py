@@ -1,0 +1,1 @@
+"""Corrections: one file, one method. The room is open; its first methods come with the next releases."""

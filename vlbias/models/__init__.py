@@ -1,0 +1,30 @@
+"""Models: a prompt becomes an answer. One file, one adapter; the file's name is `--model`.
+
+Contract of a file here: `load(**model_args) -> Model`. Sharing between prompts (segments seen before, common
+prefixes) is found inside the adapter from segment identity; callers just hand over prompts.
+
+Axes of tensors, at the end of their names: B batch, L tokens, H heads, D head width, S segments, O options, V words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
+
+
+class Model(Protocol):
+    """What an adapter gives back. A prompt that cannot be answered gives a `Fault`, never a made-up answer."""
+
+    identity: Identity
+    capabilities: Capabilities
+
+    def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
+        """The exact log-probability of every option of every prompt, as one batch, one forward for the prompt."""
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
+        """The model's own words, greedily."""
+
+    def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
+        """The negative log-likelihood of a given answer to each prompt, in nats, summed over its tokens."""
