@@ -1,0 +1,276 @@
+"""Draws scenes: sprites that move in straight lines over a texture become frames, or an H.264 film on disk."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace
+
+from vlbias.errors import BadInput
+from vlbias.records import FramesTHWC, Scene, Sprite, digest
+
+Points: TypeAlias = tuple[tuple[float, float], ...]
+Field: TypeAlias = npt.NDArray[np.float32]
+_SUBPIXEL_BITS = 4
+_BT709 = 1
+_KEYFRAME_S = 0.5
+_TEXTURE_LEVELS = 14.0
+_GRAIN_LEVELS = 1.0
+
+
+def frames(scenes: Sequence[Scene]) -> FramesTHWC:
+    """All frames of the scenes, shown one after the other: uint8 [T, H, W, 3], RGB.
+
+    Frame k of a scene shows the time (k + 1/2) / fps. The same scenes give the same pixels. BadInput when the scenes
+    differ in size or in frame rate, when a side is odd, or when a form or a texture is unknown.
+    """
+    _check(scenes)
+    return np.concatenate([_draw(scene, _times(scene)) for scene in scenes])
+
+
+def snapshots(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
+    """The scene at the given times, seconds from its start: uint8 [T, H, W, 3], RGB."""
+    _check([scene])
+    return _draw(scene, times_s)
+
+
+def film(scenes: Sequence[Scene], *, folder: Path) -> Path:
+    """The path of an MP4 of the scenes in `folder`, named by their content; a file that is there is left alone.
+
+    H.264, yuv420p, limited range, tagged and converted as BT.709, a keyframe each half second. The same scenes give
+    the same bytes on one machine with one FFmpeg. The file appears whole or not at all.
+    """
+    path = folder / f"{digest([asdict(scene) for scene in scenes])[:24]}.mp4"
+    if path.exists():
+        return path
+    pixels_THWC = frames(scenes)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(suffix=".mp4", prefix=".drawing-", dir=folder)
+    os.close(handle)
+    try:
+        _encode(pixels_THWC, Path(name), fps=scenes[0].fps)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path
+
+
+def _check(scenes: Sequence[Scene]) -> None:
+    if not scenes:
+        raise BadInput("a film needs at least one scene, found none")
+    first = scenes[0]
+    for scene in scenes:
+        if (scene.size_wh_px, scene.fps) != (first.size_wh_px, first.fps):
+            raise BadInput(
+                "the scenes of one film share size and frame rate, "
+                f"found {first.size_wh_px} at {first.fps} and {scene.size_wh_px} at {scene.fps}"
+            )
+        if any(side <= 0 or side % 2 for side in scene.size_wh_px):
+            raise BadInput(f"the sides of a scene are even and positive, found {scene.size_wh_px}")
+        if not round(scene.duration_s * scene.fps) >= 1:
+            raise BadInput(
+                f"a scene has at least one frame, found {scene.duration_s} s at {scene.fps} frames per second"
+            )
+        if scene.texture not in _TEXTURES:
+            raise BadInput(f"unknown texture {scene.texture!r}; known: {', '.join(sorted(_TEXTURES))}")
+        for sprite in scene.sprites:
+            if sprite.form not in FORMS:
+                raise BadInput(f"unknown form {sprite.form!r}; known: {', '.join(FORMS)}")
+
+
+def _times(scene: Scene) -> list[float]:
+    return [(k + 0.5) / scene.fps for k in range(round(scene.duration_s * scene.fps))]
+
+
+def _draw(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
+    rng = np.random.default_rng(scene.seed)
+    backdrop_HWC = _backdrop(scene, rng)
+    drawn = []
+    for time_s in times_s:
+        image_HWC = backdrop_HWC.copy()
+        for sprite in scene.sprites:
+            _lay(sprite, image_HWC, time_s - scene.duration_s / 2)
+        # Grain keeps every frame different, so that a decoder that repeats a frame is caught.
+        image_HWC += _GRAIN_LEVELS * rng.standard_normal(image_HWC.shape[:2], dtype=np.float32)[:, :, None]
+        drawn.append(np.clip(np.rint(image_HWC), 0, 255).astype(np.uint8))
+    return np.stack(drawn)
+
+
+def _lay(sprite: Sprite, image_HWC: Field, after_half_s: float) -> None:
+    """Lay one sprite over the image, in place."""
+    height, width = image_HWC.shape[:2]
+    sides_xy = np.array([width, height], dtype=np.float64)
+    centre_xy = (np.array(sprite.centre_xy) + np.array(sprite.velocity_xy) * after_half_s) * sides_xy
+    radius_px = sprite.radius * height
+    # Only the box around the sprite is touched: a large frame costs no more than a small one.
+    low = np.maximum(np.floor(centre_xy - 1.5 * radius_px).astype(int), 0)
+    high = np.minimum(np.ceil(centre_xy + 1.5 * radius_px).astype(int) + 1, [width, height])
+    if (high <= low).any():
+        return
+    mask_HW = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+    for kind, points, weight in FORMS[sprite.form]:
+        place = (np.array(points) * radius_px + centre_xy - low) * (1 << _SUBPIXEL_BITS)
+        place_px = [np.rint(place).astype(np.int32)]
+        if kind == "line":
+            thick = max(1, round(weight * radius_px))
+            cv2.polylines(mask_HW, place_px, False, 255, thick, cv2.LINE_AA, _SUBPIXEL_BITS)
+        else:
+            cv2.fillPoly(mask_HW, place_px, 255 if kind == "fill" else 0, cv2.LINE_AA, _SUBPIXEL_BITS)
+    part_HWC = image_HWC[low[1] : high[1], low[0] : high[0]]
+    cover_HW1 = mask_HW.astype(np.float32)[:, :, None] / 255
+    part_HWC += cover_HW1 * (np.array(sprite.colour_rgb, np.float32) - part_HWC)
+
+
+# --- backdrops
+
+
+def _backdrop(scene: Scene, rng: np.random.Generator) -> Field:
+    width, height = scene.size_wh_px
+    x_HW, y_HW = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    wave_HW = _TEXTURES[scene.texture](x_HW, y_HW, rng) * _TEXTURE_LEVELS
+    return np.asarray(np.array(scene.backdrop_rgb) + wave_HW[:, :, None], dtype=np.float32)
+
+
+def _plain(x_HW: Any, _y_HW: Any, _rng: np.random.Generator) -> Any:
+    return np.zeros_like(x_HW)
+
+
+def _stripes(x_HW: Any, y_HW: Any, rng: np.random.Generator) -> Any:
+    angle, waves = rng.uniform(0, math.pi), rng.uniform(3, 8)
+    return np.sign(np.sin(2 * math.pi * waves * (x_HW * math.cos(angle) + y_HW * math.sin(angle)))) / 2
+
+
+def _checks(x_HW: Any, y_HW: Any, rng: np.random.Generator) -> Any:
+    waves = rng.uniform(2, 5)
+    return np.sign(np.sin(2 * math.pi * waves * x_HW) * np.sin(2 * math.pi * waves * y_HW)) / 2
+
+
+def _gradient(x_HW: Any, y_HW: Any, rng: np.random.Generator) -> Any:
+    angle = rng.uniform(0, 2 * math.pi)
+    return (x_HW - 0.5) * math.cos(angle) + (y_HW - 0.5) * math.sin(angle)
+
+
+def _speckle(x_HW: Any, _y_HW: Any, rng: np.random.Generator) -> Any:
+    coarse = rng.standard_normal((12, 12)).astype(np.float32)
+    return cv2.resize(coarse, x_HW.shape[::-1], interpolation=cv2.INTER_LINEAR) / 2
+
+
+_TEXTURES: dict[str, Callable[[Any, Any, np.random.Generator], Any]] = {
+    "plain": _plain,
+    "stripes": _stripes,
+    "checks": _checks,
+    "gradient": _gradient,
+    "speckle": _speckle,
+}
+
+
+# --- forms, in a frame where a sprite's half height is 1, x to the right, y down
+
+
+def _round(radius_x: float, radius_y: float, *, centre: tuple[float, float] = (0, 0)) -> Points:
+    turns = [2 * math.pi * k / 32 for k in range(32)]
+    return tuple((centre[0] + radius_x * math.cos(a), centre[1] + radius_y * math.sin(a)) for a in turns)
+
+
+def _star() -> Points:
+    reach = [(1.05 if k % 2 == 0 else 0.42, math.pi * k / 5 - math.pi / 2) for k in range(10)]
+    return tuple((r * math.cos(a), r * math.sin(a)) for r, a in reach)
+
+
+def _box(x: float, y: float, *, shift_y: float = 0) -> Points:
+    return ((-x, shift_y - y), (x, shift_y - y), (x, shift_y + y), (-x, shift_y + y))
+
+
+def _closed(points: Points) -> Points:
+    return (*points, points[0])
+
+
+_CORNERS: dict[str, Points] = {  # the seven strokes of a digit
+    "a": ((-0.55, -0.85), (0.55, -0.85)),
+    "b": ((0.55, -0.85), (0.55, 0)),
+    "c": ((0.55, 0), (0.55, 0.85)),
+    "d": ((-0.55, 0.85), (0.55, 0.85)),
+    "e": ((-0.55, 0), (-0.55, 0.85)),
+    "f": ((-0.55, -0.85), (-0.55, 0)),
+    "g": ((-0.55, 0), (0.55, 0)),
+}
+_DIGITS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
+Stroke: TypeAlias = tuple[Literal["fill", "line", "cut"], Points, float]
+
+_FIGURES: dict[str, tuple[Stroke, ...]] = {
+    "circle": (("fill", _round(1, 1), 0),),
+    "square": (("fill", _box(0.9, 0.9), 0),),
+    "triangle": (("fill", ((0, -1), (1, 0.9), (-1, 0.9)), 0),),
+    "ring": (("fill", _round(1, 1), 0), ("cut", _round(0.6, 0.6), 0)),
+    "frame": (("fill", _box(0.95, 0.95), 0), ("cut", _box(0.55, 0.55), 0)),
+    "cross": (("line", ((-0.85, -0.85), (0.85, 0.85)), 0.42), ("line", ((-0.85, 0.85), (0.85, -0.85)), 0.42)),
+    "plus": (("line", ((-1, 0), (1, 0)), 0.45), ("line", ((0, -1), (0, 1)), 0.45)),
+    "diamond": (("fill", ((0, -1.05), (0.8, 0), (0, 1.05), (-0.8, 0)), 0),),
+    "funnel": (("fill", ((-1, -0.9), (1, -0.9), (0, 1)), 0),),
+    "bars": tuple(("fill", _box(1, 0.2, shift_y=y), 0) for y in (-0.8, 0, 0.8)),
+    "ellipse": (("fill", _round(1.15, 0.5), 0),),
+    "star": (("fill", _star(), 0),),
+    "dot": (("fill", _round(1, 1), 0),),
+    "heart": (
+        ("fill", _round(0.52, 0.52, centre=(-0.46, -0.4)), 0),
+        ("fill", _round(0.52, 0.52, centre=(0.46, -0.4)), 0),
+        ("fill", ((-0.93, -0.15), (0.93, -0.15), (0, 1)), 0),
+    ),
+    "moon": (("fill", _round(1, 1), 0), ("cut", _round(0.85, 0.85, centre=(0.5, -0.15)), 0)),
+    "house": (("fill", ((0, -1), (1, -0.1), (-1, -0.1)), 0), ("fill", _box(0.65, 0.55, shift_y=0.45), 0)),
+    "tree": (("fill", ((0, -1.05), (0.75, 0.4), (-0.75, 0.4)), 0), ("fill", _box(0.18, 0.35, shift_y=0.65), 0)),
+    "flag": (("line", ((-0.6, -1), (-0.6, 1)), 0.22), ("fill", ((-0.6, -1), (0.9, -0.5), (-0.6, 0.05)), 0)),
+    "anchor": (
+        ("line", ((0, -0.9), (0, 0.85)), 0.25),
+        ("line", ((-0.5, -0.45), (0.5, -0.45)), 0.25),
+        ("line", ((-0.85, 0.2), (-0.6, 0.75), (0, 0.95), (0.6, 0.75), (0.85, 0.2)), 0.25),
+    ),
+}
+_DIGIT_FORMS: dict[str, tuple[Stroke, ...]] = {
+    str(digit): tuple(("line", _CORNERS[corner], 0.3) for corner in strokes) for digit, strokes in enumerate(_DIGITS)
+}
+FORMS = _FIGURES | _DIGIT_FORMS
+
+
+# --- the film
+
+
+def _encode(pixels_THWC: FramesTHWC, path: Path, *, fps: float) -> None:
+    height, width = pixels_THWC.shape[1:3]
+    rate = Fraction(fps).limit_denominator(1001)
+    with av.open(str(path), "w", format="mp4") as box:
+        stream: Any = box.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        # One thread: the bytes must not hang on how many cores there are.
+        stream.options = {"crf": "16", "preset": "medium", "threads": "1", "bf": "2"}
+        stream.gop_size = max(1, round(fps * _KEYFRAME_S))
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        context.color_range = ColorRange.MPEG
+        for image_HWC in pixels_THWC:
+            box.mux(stream.encode(_to_yuv(image_HWC)))
+        box.mux(stream.encode(None))
+
+
+def _to_yuv(image_HWC: npt.NDArray[np.uint8]) -> Any:
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image_HWC), format="rgb24")
+    made = picture.reformat(
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
+    made.pts = None
+    return made
