@@ -1,0 +1,186 @@
+"""Finds the estimates a report shows and says them in words and numbers; it measures nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vlbias.answers import Answer, Failure, Outcome, Tally
+from vlbias.estimates import Estimate, RunInfo
+from vlbias.reports import Report
+from vlbias.reports._text import clean
+
+TITLES = {
+    "accuracy": "Accuracy",
+    "accuracy_alone": "Accuracy, probe alone",
+    "gold_logprob": "Log-probability of the right option",
+    "gold_probability": "Probability of the right option",
+    "head_minus_middle": "Head minus middle",
+    "neighbour_minus_middle": "Neighbour minus middle",
+    "slope": "Slope from head to neighbour",
+    "curvature": "Curvature",
+    "accuracy_any_effect": "Any effect of position",
+    "flip_rate": "Flip rate",
+    "accuracy_range": "Range of the curve",
+    "accuracy_variance": "Variance of the curve",
+    "accuracy_rms_effect": "Root-mean-square effect",
+    "shape": "Shape",
+    "failure_rate": "Failures",
+    "unparsed_rate": "Replies that could not be read",
+    "attrition_test": "Failures depend on the slot",
+}
+CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "slope", "curvature")
+SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
+KNOWN = {
+    "accuracy", "accuracy_alone", "gold_logprob", "gold_probability", "accuracy_any_effect", "shape",
+    "failure_rate", "unparsed_rate", "attrition_test", *SPREAD,
+    *(f"{of}_{what}" for of in ("accuracy", "gold_probability") for what in CONTRASTS),
+}  # fmt: skip
+
+
+def pick(report: Report, metric: str, *, task: str = "all", slot: int | None = None) -> Estimate | None:
+    """The estimate of one metric, task and slot, or None when nobody measured it."""
+    found = (e for e in report.estimates if (e.metric, e.task, e.slot) == (metric, task, slot))
+    return next(found, None)
+
+
+def curve(report: Report, metric: str, *, task: str = "all") -> list[Estimate]:
+    """The estimates of one metric per slot, from head to neighbour."""
+    found = [e for e in report.estimates if e.metric == metric and e.task == task and e.slot is not None]
+    return sorted(found, key=lambda e: -1 if e.slot is None else e.slot)
+
+
+def tasks(report: Report) -> list[str]:
+    """The tasks that have a curve of their own, in the order in which they were measured."""
+    found = (e.task for e in report.estimates if e.metric == "accuracy" and e.slot is not None and e.task != "all")
+    return list(dict.fromkeys(found))
+
+
+def contrasts(report: Report) -> list[Estimate]:
+    """The tests of position on all tasks together: accuracy first, then the probability of the right option."""
+    names = ["accuracy_any_effect", *(f"{of}_{w}" for of in ("accuracy", "gold_probability") for w in CONTRASTS)]
+    return [e for name in names if (e := pick(report, name)) is not None]
+
+
+def others(report: Report) -> list[Estimate]:
+    """Every estimate that no other table or figure of a report shows, so none is lost."""
+    return [
+        e
+        for e in report.estimates
+        if (e.metric not in KNOWN and not e.metric.startswith("levelgauge_"))
+        or (e.slot is None and e.task != "all" and e.metric != "accuracy")
+    ]
+
+
+def title(metric: str) -> str:
+    """A metric's name for people; an unknown one is shown as it is."""
+    for prefix, said in (("accuracy_", "Accuracy"), ("gold_probability_", "Probability of the right option")):
+        rest = metric.removeprefix(prefix)
+        if rest != metric and rest in CONTRASTS:
+            return f"{said}: {TITLES[rest].lower()}"
+    return TITLES.get(metric) or clean(metric.removeprefix("levelgauge_"), 80)
+
+
+def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
+    """A number as printed: one decimal for points, three significant digits else, a dash for none."""
+    if value is None:
+        return "–"
+    if unit in ("points", "%"):
+        text = f"{value:+.1f}" if signed else f"{value:.1f}"
+    else:
+        text = f"{value:+.3g}" if signed else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def signed(metric: str) -> bool:
+    """Whether a metric is a difference, so that its sign matters."""
+    return metric.endswith(CONTRASTS)
+
+
+def said(estimate: Estimate) -> str:
+    """The value in words: the label where there is one, the number with its unit else."""
+    if estimate.label is not None:
+        return clean(estimate.label, 60)
+    value = number(estimate.value, estimate.unit, signed=signed(estimate.metric))
+    return value if estimate.value is None else f"{value} {clean(estimate.unit, 30)}".strip()
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval, or why there is none."""
+    if estimate.low is None or estimate.high is None:
+        return clean(estimate.interval, 80)
+    sign = signed(estimate.metric)
+    low, high = (number(v, estimate.unit, signed=sign) for v in (estimate.low, estimate.high))
+    return f"{low} to {high}"
+
+
+def reference(estimate: Estimate) -> str:
+    """What the estimate would be with no effect of position."""
+    if estimate.reference is None:
+        return "–"
+    low, high = (number(v, estimate.unit) for v in (estimate.reference.low, estimate.reference.high))
+    return f"{low} to {high}"
+
+
+def p_value(estimate: Estimate) -> str:
+    """The p-value as printed."""
+    p = estimate.reference.p_value if estimate.reference else None
+    return "–" if p is None else ("< 0.001" if p < 0.001 else f"{p:.3f}")
+
+
+def suite_name(run: RunInfo) -> str:
+    """The suite's name, or the head of its hash when it has none."""
+    named = run.suite.get("name") or run.suite.get("suite") or run.config.get("suite")
+    return clean(named, 120) if isinstance(named, str) and named else f"suite {run.suite_sha256[:12]}"
+
+
+def n_slots(report: Report) -> int:
+    """How many slots the run has; 0 when nothing was asked."""
+    found = [o.n_slots if isinstance(o, Tally) else o.asked.n_slots for o in report.outcomes]
+    return max([*found, *(e.slot + 1 for e in report.estimates if e.slot is not None)], default=0)
+
+
+def n_probes(outcomes: Sequence[Outcome]) -> int:
+    """How many different probes were asked; 0 where only counts are known."""
+    return len({o.asked.probe_id for o in outcomes if not isinstance(o, Tally)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureRow:
+    """The trials of one slot that have no answer, by kind."""
+
+    slot: int | None
+    asked: int
+    kinds: tuple[tuple[str, int], ...]
+
+    @property
+    def failed(self) -> int:
+        """How many trials of the slot failed."""
+        return sum(count for _, count in self.kinds)
+
+
+def failures(report: Report) -> list[FailureRow]:
+    """Failures per slot, the probe alone first."""
+    rows = [o for o in report.outcomes if isinstance(o, (Answer, Failure))]
+    slots = sorted({o.asked.slot for o in rows}, key=lambda s: -1 if s is None else s)
+    found = []
+    for slot in slots:
+        here = [o for o in rows if o.asked.slot == slot]
+        kinds = Counter(str(o.kind) for o in here if isinstance(o, Failure))
+        found.append(FailureRow(slot=slot, asked=len(here), kinds=tuple(sorted(kinds.items()))))
+    return found
+
+
+def first_reasons(report: Report, limit: int = 5) -> list[tuple[str, str]]:
+    """The first reason of each kind of failure."""
+    found: dict[str, str] = {}
+    for outcome in report.outcomes:
+        if isinstance(outcome, Failure):
+            found.setdefault(outcome.kind, clean(outcome.reason, 200))
+    return list(found.items())[:limit]
+
+
+def slot_name(slot: int | None) -> str:
+    """A slot for people: counted from 1."""
+    return "alone" if slot is None else str(slot + 1)

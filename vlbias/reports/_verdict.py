@@ -1,0 +1,90 @@
+"""Says in plain words what a run found, how sure that is, and what it does not say."""
+
+from __future__ import annotations
+
+from vlbias.answers import Failure, Tally
+from vlbias.estimates import Estimate
+from vlbias.reports import Report
+from vlbias.reports._reading import interval, n_probes, n_slots, number, p_value, pick, suite_name
+from vlbias.reports._text import model_name
+
+SHAPES = {
+    "none": "no effect of position was found, which is not proof that there is none",
+    "head": "answers are best when the evidence stands at the head, far from the question",
+    "neighbour": "answers are best when the evidence stands next to the question",
+    "U": "answers are best at both ends and worst in the middle",
+    "inverted U": "answers are best in the middle and worst at both ends",
+    "volatile": "accuracy changes from slot to slot more than chance allows, in no simple shape",
+    "undetermined": "these data do not settle a shape",
+}
+
+
+def sentences(report: Report) -> list[str]:
+    """The verdict, sentence by sentence: what was asked, the shape, how big, failures, and the limits."""
+    said = [_asked(report), _shape(pick(report, "shape")), *_sizes(report), _failed(report)]
+    return [s for s in [*said, _limits(report)] if s]
+
+
+def paragraph(report: Report) -> str:
+    """The verdict as one paragraph."""
+    return " ".join(sentences(report))
+
+
+def _asked(report: Report) -> str:
+    name, suite, slots = model_name(report.run.identity.name), suite_name(report.run), n_slots(report)
+    probes = n_probes(report.outcomes)
+    if probes:
+        return f"{name} was asked {probes} questions of {suite}, with the evidence of each in up to {slots} slots."
+    counted = sum(o.right + o.wrong for o in report.outcomes if isinstance(o, Tally))
+    if counted:
+        return f"For {name} on {suite}, only counts of {counted} answers over {slots} slots are known."
+    return f"{name} has no stored answers on {suite}."
+
+
+def _shape(shape: Estimate | None) -> str:
+    if shape is None or shape.label is None:
+        return "The shape of the effect was not measured."
+    meaning = SHAPES.get(shape.label, "")
+    if shape.value is None:
+        sure = "how sure this is could not be computed"
+    else:
+        sure = f"confidence {round(100 * shape.value)} %"
+    return f"Shape: {shape.label} ({sure}){': ' + meaning if meaning else ''}."
+
+
+def _sizes(report: Report) -> list[str]:
+    found = []
+    for metric, place in (
+        ("accuracy_head_minus_middle", "at the head"),
+        ("accuracy_neighbour_minus_middle", "next to the question"),
+    ):
+        e = pick(report, metric)
+        if e is None or e.value is None:
+            continue
+        than = "above" if e.value >= 0 else "below"
+        size = f"Accuracy {place} is {number(abs(e.value), 'points')} points {than} the middle"
+        p = p_value(e)
+        tested = "" if p == "–" else f", p {p if p.startswith('<') else '= ' + p}"
+        if e.low is None or e.high is None:
+            found.append(f"{size} (interval {interval(e)}{tested}).")
+        else:
+            found.append(f"{size} (difference {100 * e.confidence:.0f} % interval {interval(e)}{tested}).")
+    overall = pick(report, "accuracy")
+    if overall is not None and overall.value is not None:
+        found.append(f"Overall accuracy is {number(overall.value, 'points')} % ({interval(overall)}).")
+    return found
+
+
+def _failed(report: Report) -> str:
+    failed = sum(isinstance(o, Failure) for o in report.outcomes)
+    if not failed:
+        return ""
+    return f"{failed} of {len(report.outcomes)} trials have no answer; they are not counted as wrong."
+
+
+def _limits(report: Report) -> str:
+    slots = n_slots(report)
+    return (
+        f"This holds for this suite{f' with {slots} slots' if slots else ''}, this prompt and this model version; it "
+        "says neither why the effect arises nor how the model does on other material or longer contexts."
+    )
