@@ -26,11 +26,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "debias": SPEECH | {"models"},
     "organisms": {"errors", "records", "rooms", "probes", "videos", "prompts", "models"},
     "reports": SPEECH,
-    "plan": SPEECH | {"rooms", "config", "probes", "prompts"},
-    "run": SPEECH | {"rooms", "config", "plan", "probes", "videos", "prompts", "replies", "models", "store"},
-    "doctor": SPEECH | {"rooms", "probes", "videos", "prompts", "models"},
+    "plan": SPEECH | {"rooms", "config", "probes", "prompts", "strictyaml"},
+    "canary": {"errors", "records", "videos", "models"},
+    "run": SPEECH | {"rooms", "config", "plan", "probes", "videos", "prompts", "replies", "models", "store", "canary"},
+    "session": SPEECH | {"rooms", "config", "plan", "run", "videos", "prompts", "models", "store", "canary"},
+    "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "session"},
+    "doctor": SPEECH | {"rooms", "videos", "models", "canary"},
     "scoring": SPEECH | {"rooms", "config", "store", "metrics", "reports"},
-    "cli": SPEECH | {"rooms", "config", "plan", "run", "scoring", "store", "doctor", "reports", "formats", "organisms"},
+    "imports": SPEECH | {"store"},
+    "display": {"errors"},
+    "listing": {"errors", "rooms", "plan"},
+    "job": SPEECH
+    | {"rooms", "config", "display", "plan", "session", "dryrun", "scoring", "store", "parquet", "reports", "imports"}
+    | {"strictyaml", "probes", "videos", "organisms"},
+    "cli": {"errors", "job", "scoring", "listing", "doctor"},
 }
 TORCH = {"torch", "transformers", "open_clip", "torchvision", "torchcodec"}
 PIXELS = {"decord", "cv2", "av"}

@@ -1,8 +1,8 @@
 """A trial and its frames become a prompt: what the model sees, in reading order.
 
-Two styles. `letters` is Video-LevelGauge's: segments, an instruction, the question, the options as `(A) text`, a closing
-line; the options scored are the letters. `cloze` shows no options: segments, then the question; the options scored are
-their texts. Nothing in a prompt tells a segment's place but the place itself.
+Two styles. `letters` is Video-LevelGauge's: segments, an instruction, the question, the options as `(A) text`, a
+closing line; the options scored are the letters. `cloze` shows no options: segments, then the question; the options
+scored are their texts. Nothing in a prompt tells a segment's place but the place itself.
 """
 
 from __future__ import annotations
