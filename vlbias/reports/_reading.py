@@ -32,6 +32,7 @@ TITLES = {
 }
 CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "slope", "curvature")
 SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
+LEVELS = ("accuracy", "accuracy_alone", "gold_probability", "gold_logprob")
 KNOWN = {
     "accuracy", "accuracy_alone", "gold_logprob", "gold_probability", "accuracy_any_effect", "shape",
     "failure_rate", "unparsed_rate", "attrition_test", *SPREAD,
@@ -69,7 +70,7 @@ def others(report: Report) -> list[Estimate]:
         e
         for e in report.estimates
         if (e.metric not in KNOWN and not e.metric.startswith("levelgauge_"))
-        or (e.slot is None and e.task != "all" and e.metric != "accuracy")
+        or (e.slot is None and e.task != "all" and e.metric not in LEVELS)
     ]
 
 

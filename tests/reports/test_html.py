@@ -1,0 +1,88 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from vlbias.reports import html
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """What a page holds, and whether its tags close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.open, self.text = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def values(self, name):
+        return [value for _, n, value in self.attributes if n == name]
+
+
+@pytest.fixture(scope="module")
+def pages(report, counts_only, hostile, empty):
+    named = {"report": report, "counts": counts_only, "hostile": hostile, "empty": empty}
+    return {name: html.page(one) for name, one in named.items()}
+
+
+@pytest.mark.parametrize("name", ["report", "counts", "hostile", "empty"])
+def test_a_page_is_whole_and_loads_nothing(pages, name):
+    page = Page(pages[name])
+    assert page.open == []
+    assert not {"script", "img", "link", "iframe", "object", "embed"} & set(page.tags)
+    assert all(v.startswith("#") for n in ("href", "xlink:href", "src") for v in page.values(n))
+    assert not [n for _, n, _ in page.attributes if n.startswith("on")]
+    assert not re.search(r"url\((?!#)|@import", pages[name])
+    assert any("default-src 'none'" in v for v in page.values("content"))
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_says_the_verdict_and_shows_each_estimate(pages, report):
+    text = " ".join(" ".join(Page(pages["report"]).text).split())
+    assert "Shape: U (confidence 97 %)" in text
+    assert "Accuracy at the head is 29.3 points above the middle" in text
+    for said in ("a_new_metric", "brand new", "weights 0.25", "moov atom not found", "Flip rate", "seed: 7", "mrope"):
+        assert said in text, said
+    for metric in {e.metric for e in report.estimates}:
+        assert html.reading.title(metric) in text, metric
+
+
+def test_figures_take_the_colours_of_the_page_and_speak(pages):
+    page = Page(pages["report"])
+    assert page.tags.count("svg") == 4 + 6
+    assert "#0102" not in pages["report"] and "var(--line)" in pages["report"]
+    assert sum("slot 10:" in v for v in page.values("aria-label")) == 4 + 6
+
+
+def test_foreign_text_is_shown_and_does_nothing(pages):
+    text = pages["hostile"]
+    assert "<script" not in text and "<img" not in text and "\x1b" not in text
+    assert "&lt;script&gt;" in text
+    assert "{{7*7}}" in text and "&lt;/script&gt;49" not in text
+
+
+def test_counts_without_intervals_say_why(pages):
+    assert "not available: counts only" in pages["counts"]
+
+
+def test_the_file_is_the_page(empty, tmp_path):
+    (path,) = html.write(empty, folder=tmp_path)
+    assert path.read_text() == html.page(empty)

@@ -1,0 +1,157 @@
+"""Writes report.html: one file that needs nothing else, for a person who was not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from vlbias.answers import Answer, Failure, Outcome
+from vlbias.estimates import Estimate
+from vlbias.reports import Report
+from vlbias.reports import _reading as reading
+from vlbias.reports import _views as views
+from vlbias.reports._draw import PAGE, Curve, curve_figure, inline_svg
+from vlbias.reports._text import clean, model_name, save
+from vlbias.reports._verdict import sentences
+
+WIDE_IN, NARROW_IN, SMALL_IN = (6.6, 3.2), (3.9, 2.9), (2.5, 1.7)
+EXAMPLES = 6
+
+
+def write(report: Report, *, folder: Path) -> list[Path]:
+    """Writes `report.html`: text of models and suites is escaped, and nothing is loaded from elsewhere."""
+    return [save(folder / "report.html", page(report))]
+
+
+def page(report: Report) -> str:
+    """The page as text."""
+    place = Environment(loader=PackageLoader("vlbias.reports", "."), autoescape=True, undefined=StrictUndefined)
+    place.filters["clean"] = clean
+    template = place.get_template("report.html.jinja")
+    return template.render(
+        r=reading,
+        run=report.run,
+        model=model_name(report.run.identity.name),
+        suite=reading.suite_name(report.run),
+        verdict=sentences(report),
+        shape=reading.pick(report, "shape"),
+        headline=headline(report),
+        figures=figures(report),
+        multiples=multiples(report),
+        curve=reading.curve(report, "accuracy"),
+        levels=[e for e in report.estimates if e.slot is None and e.metric in reading.LEVELS],
+        gold_curve=reading.curve(report, "gold_probability") + reading.curve(report, "gold_logprob"),
+        contrasts=reading.contrasts(report),
+        spread=_present(report, reading.SPREAD),
+        levelgauge=[e for e in report.estimates if e.metric.startswith("levelgauge_")],
+        rates=_present(report, ("failure_rate", "unparsed_rate", "attrition_test")),
+        failures=reading.failures(report),
+        reasons=reading.first_reasons(report),
+        others=reading.others(report),
+        examples=examples(report.outcomes),
+        provenance=provenance(report),
+        config=_yaml(report.run.config),
+    )
+
+
+def headline(report: Report) -> list[Estimate]:
+    """The few numbers that stand large at the top."""
+    names = ("accuracy", "accuracy_head_minus_middle", "accuracy_neighbour_minus_middle", "accuracy_range")
+    return [e for e in _present(report, names) if e.value is not None]
+
+
+def figures(report: Report) -> list[dict[str, Any]]:
+    """The main curves, each drawn for a wide and for a narrow page."""
+    found = []
+    for name, what, curve in (
+        ("accuracy", "Accuracy", views.accuracy(report)),
+        ("gold", "Probability of the right option", views.gold(report)),
+    ):
+        if curve is not None:
+            label = views.spoken(curve.points, what)
+            wide, narrow = (
+                _svg(curve, f"{name}-{kind}", label, size) for kind, size in (("wide", WIDE_IN), ("narrow", NARROW_IN))
+            )
+            found.append({"name": name, "title": what, "wide": wide, "narrow": narrow, "curve": curve})
+    return found
+
+
+def multiples(report: Report) -> list[Markup]:
+    """A small curve per task."""
+    return [
+        _svg(curve, f"task{k}", views.spoken(curve.points, f"Accuracy of {curve.title}"), SMALL_IN)
+        for k, curve in enumerate(views.per_task(report))
+    ]
+
+
+def examples(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
+    """The first answers and failures of different kinds, with what is needed to check them."""
+    wrong = [o for o in outcomes if isinstance(o, Answer) and not o.correct]
+    right = [o for o in outcomes if isinstance(o, Answer) and o.correct]
+    failed = [o for o in outcomes if isinstance(o, Failure)]
+    each = EXAMPLES // 3
+    chosen: list[Answer | Failure] = [*right[:each], *wrong[:each], *failed[:each]]
+    return [_example(o) for o in chosen]
+
+
+def provenance(report: Report) -> list[tuple[str, str]]:
+    """Everything needed to ask again, as pairs of name and value."""
+    run = report.run
+    levels = sorted({o.level for o in report.outcomes if isinstance(o, Answer)})
+    audits = [o.audit for o in report.outcomes if isinstance(o, (Answer, Failure)) and o.audit]
+    decoders = sorted({f"{f.decoder} {f.decoder_version or ''}" for a in audits for f in a.segments if f.decoder})
+    pairs = [
+        ("run", run.run_name), ("command", run.command), ("started", run.created_utc),
+        ("finished", run.finished_utc or "not finished"), ("config sha256", run.config_sha256),
+        ("suite sha256", run.suite_sha256), ("trials planned", run.n_asked), ("canary", run.canary),
+        ("log-probability level", ", ".join(levels) or "no answers"),
+        ("decoder", ", ".join(decoders) or "not recorded"),
+        *((f"model {k.replace('_', ' ')}", v if v is not None else "not recorded")
+          for k, v in asdict(run.identity).items()),
+        *((f"version of {k}", v) for k, v in run.versions.items()),
+        *((f"machine {k}", v) for k, v in run.machine.items()),
+        *(("note", note) for note in run.notes),
+    ]  # fmt: skip
+    return [(clean(name, 60), clean(value, 300)) for name, value in pairs]
+
+
+def _example(o: Answer | Failure) -> dict[str, str]:
+    a, audit = o.asked, o.audit
+    if isinstance(o, Failure):
+        result, came = f"failure: {o.kind}", o.reason
+    else:
+        result = "open-ended" if a.gold is None else ("right" if o.correct else "wrong")
+        scores = ", ".join(f"{p:.3g}" for p in o.logprobs or ())
+        came = o.reply if o.reply is not None else f"log-probabilities {scores}"
+    return {
+        "trial": clean(a.trial_id, 60),
+        "task": clean(a.task, 40),
+        "slot": reading.slot_name(a.slot),
+        "result": result,
+        "chosen": "–" if isinstance(o, Failure) or o.chosen is None else str(o.chosen + 1),
+        "gold": "–" if a.gold is None else str(a.gold + 1),
+        "came": clean(came, 200),
+        "prompt": audit.prompt_sha256[:12] if audit else "–",
+    }
+
+
+def _present(report: Report, names: Sequence[str]) -> list[Estimate]:
+    return [e for name in names if (e := reading.pick(report, name)) is not None]
+
+
+def _svg(curve: Curve, name: str, label: str, size_in: tuple[float, float]) -> Markup:
+    # The drawing is our own XML, in which matplotlib has escaped every foreign text.
+    return Markup(inline_svg(curve_figure(curve, palette=PAGE, size_in=size_in), name=name, label=label))  # noqa: S704
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps(dict(config), default=str))
+    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
+    return "\n".join(line[: len(line) - len(line.lstrip())] + clean(line, 300) for line in text.splitlines())
