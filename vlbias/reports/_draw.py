@@ -79,10 +79,10 @@ def draw(ax: Axes, curve: Curve, *, palette: Palette) -> None:
         linewidth=1.6,
     )
     if curve.alone is not None and curve.alone.value is not None:
-        ax.axhline(curve.alone.value, color=palette.alone, linestyle=(0, (5, 3)), linewidth=1.1)
+        ax.axhline(curve.alone.value, color=palette.alone, linestyle=(0, (5, 3)), zorder=1, linewidth=1.1)
         text = f"alone {curve.alone.value:.0f}"
-        ax.annotate(text, (1, curve.alone.value), (0, 3), xycoords=("axes fraction", "data"),
-                    textcoords="offset points", ha="right", fontsize=8, color=palette.alone)  # fmt: skip
+        ax.annotate(text, (0.5, curve.alone.value), (0, 3), xycoords=("axes fraction", "data"),
+                    textcoords="offset points", ha="center", fontsize=8, color=palette.alone)  # fmt: skip
     _frame(ax, curve, palette)
 
 
@@ -112,12 +112,19 @@ def _frame(ax: Axes, curve: Curve, palette: Palette) -> None:
         ax.set_title(curve.title, loc="left", fontsize=9.5, color=palette.ink, parse_math=False)
     if curve.ylabel:
         ax.set_ylabel(curve.ylabel, fontsize=9, color=palette.ink)
-        ax.set_xlabel("← head          slot          neighbour →", fontsize=9, color=palette.ink)
+        ax.set_xlabel("slot", fontsize=9, color=palette.ink)
+        for x, side, end in ((0, "left", "← head"), (1, "right", "neighbour, nearest the question →")):
+            ax.annotate(end, (x, 0), (0, -21), xycoords="axes fraction", textcoords="offset points", ha=side, va="top",
+                        fontsize=9, color=palette.ink, annotation_clip=False)  # fmt: skip
 
 
 def encoded(figure: Figure, kind: str) -> bytes:
     """The figure as png (200 dots per inch), pdf or svg; the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
+    # Clear ground: paper and page show their own, light or dark.
+    figure.patch.set_visible(False)
+    for ax in figure.axes:
+        ax.patch.set_visible(False)
     page = io.BytesIO()
     settings = {"svg.fonttype": "none", "svg.hashsalt": "vlbias", "pdf.fonttype": 42, "font.family": ["sans-serif"]}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
