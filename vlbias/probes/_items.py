@@ -123,10 +123,14 @@ def _item(raw: bytes, *, where: str, problems: list[str]) -> Item | None:
         return None
     try:
         text = raw.decode()
-        json.loads(text, object_pairs_hook=_once)
+        json.dumps(json.loads(text, object_pairs_hook=_once), ensure_ascii=False).encode()
         return Item.model_validate_json(text)
     except UnicodeDecodeError as bad:
         problems.append(f"{where}: the byte 0x{raw[bad.start]:02x} is not UTF-8; save the file as UTF-8")
+    except UnicodeEncodeError:
+        problems.append(
+            f"{where}: found half of a surrogate pair (\\ud800 to \\udfff); drop it or write the whole sign"
+        )
     except ValidationError as bad:
         for fault in bad.errors():
             name = ".".join(str(part) for part in fault["loc"])
