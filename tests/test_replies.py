@@ -1,0 +1,62 @@
+"""A reply is read only when it plainly names one option."""
+
+import time
+
+import pytest
+
+from vlbias.replies import parse
+
+LABELS = ("A", "B", "C", "D")
+OPTIONS = ("red", "green", "blue", "a dog")
+
+
+@pytest.mark.parametrize(
+    ("reply", "index"),
+    [
+        ("C", 2),
+        ("Answer: C", 2),
+        ("Based on the video, D.", 3),
+        ("D. unlike A) it shows two", 3),
+        ("The answer is C", 2),
+        ("I think B", 1),
+        ("**C**", 2),
+        ("(B)", 1),
+        ("b)", 1),
+        ("green", 1),
+        ("Green.", 1),
+        ("Ⓐ", 0),
+        ("The answer is C, not B", 2),
+        ("<think>A looks right, no, B</think> D", 3),
+        ("Looking at the video, the answer is B.", 1),
+        ("", None),
+        ("   \n", None),
+        ("Cannot be determined", None),
+        ("A or B", None),
+        ("A, B", None),
+        ("(A) and (B)", None),
+        ("answer is B or C", None),
+        ("A man is walking", None),
+        ("Because of it", None),
+        ("As you can see", None),
+        ("print correct=1", None),
+        ("<think>so it is A", None),
+        ("E", None),
+    ],
+)
+def test_a_reply_is_read_as_it_should(reply: str, index: int | None) -> None:
+    assert parse(reply, options=OPTIONS, labels=LABELS).index == index
+
+
+@pytest.mark.parametrize(
+    "reply", ["I'm sorry, but I can't help with that.", "I cannot answer this.", "I am unable to."]
+)
+def test_a_refusal_is_told_apart_from_what_cannot_be_read(reply: str) -> None:
+    assert parse(reply, options=OPTIONS, labels=LABELS).method == "refused"
+    assert parse("gibberish", options=OPTIONS, labels=LABELS).method == "unparsed"
+
+
+@pytest.mark.parametrize("text", ["A) " * 50_000, "<think>" * 20_000, "answer is " * 20_000, " " * 100_000])
+def test_a_huge_reply_is_read_in_bounded_time(text: str) -> None:
+    start = time.process_time()
+    parse(text, options=OPTIONS, labels=LABELS)
+    assert time.process_time() - start < 5
