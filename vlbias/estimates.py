@@ -85,3 +85,35 @@ class RunInfo:
     n_asked: int
     notes: tuple[str, ...] = ()
     schema_version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One metric of one run less that of another, over the probes that all runs answered.
+
+    `estimate` holds the difference with its interval; `p_value` is of the paired test and `p_adjusted` over the pairs
+    of runs, by the method that `adjusted` names. Both are None when they cannot be had.
+    """
+
+    first: str
+    second: str
+    first_value: float
+    second_value: float
+    estimate: Estimate
+    p_value: float | None
+    p_adjusted: float | None
+    adjusted: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two or more runs compared probe by probe. `curves[r][k]` is the accuracy of run r at slot k, in points."""
+
+    runs: tuple[str, ...]
+    suite_sha256: str
+    n_slots: int
+    n_probes: int
+    n_clusters: int
+    curves: tuple[tuple[float, ...], ...]
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()
