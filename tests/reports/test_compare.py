@@ -28,7 +28,9 @@ def test_all_forms_say_the_difference_with_its_interval(comparison, tmp_path):
     compare.render(comparison, console=Console(file=page, width=200, color_system=None))
     files = {p.name: p.read_text() for p in compare.write(comparison, folder=tmp_path)}
     for text in (page.getvalue(), files["compare.html"], files["compare.md"].replace("\\", "")):
-        assert "−12.5" in text and "−20.0 to −5.0" in text and "0.002 (Holm over 3 pairs)" in text
+        assert (
+            "−12.5" in text and "−20.0 to −5.0" in text and "P adjusted: Holm over 3 pairs" in text and "0.002" in text
+        )
         assert "3 of 103 probes left out" in text
     assert json.loads(files["compare.json"])["differences"][0]["estimate"]["value"] == -12.5
 

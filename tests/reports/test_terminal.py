@@ -5,7 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vlbias.estimates import Estimate
 from vlbias.reports import terminal
+from vlbias.reports._plot import plot
 
 
 def shown(report, width=100, plain=None, terminal_like=False) -> str:
@@ -31,7 +33,16 @@ def test_a_pipe_gets_a_drawing_in_ascii_only(report):
 
 
 def test_no_line_is_wider_than_the_screen(report):
-    assert max(map(len, shown(report, width=60).splitlines())) <= 60
+    text = shown(report, width=60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert "probe alone" in text
+
+
+def test_more_slots_than_columns_are_thinned_and_said_so():
+    points = [Estimate(metric="accuracy", slot=k, value=50.0 + k % 7, unit="points") for k in range(200)]
+    drawn = plot(points, width=60, ascii_only=True)
+    assert max(map(len, drawn.splitlines())) <= 60
+    assert "every 4th slot is drawn" in drawn
 
 
 def test_control_characters_of_foreign_text_do_not_reach_the_screen(hostile):

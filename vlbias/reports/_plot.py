@@ -67,7 +67,8 @@ def _feet(shown: Sequence[Estimate], column: int, step: int, *, ascii_only: bool
     span = column * len(shown)
     ends = "head" + "neighbour".rjust(span - 4) if span >= 14 else "head ... neighbour"
     band, dash = (".", "-") if ascii_only else ("░", "╌")
-    key = f"accuracy by slot, points; {band} no effect of position"
-    key += f"; {dash} probe alone" if alone is not None and alone.value is not None else ""
-    key += f"; every {step}th slot is drawn" if step > 1 else ""
-    return [" " * MARGIN + "".join(labels).rstrip(), " " * MARGIN + ends, " " * MARGIN + key]
+    key = ["accuracy by slot, points", f"{band} no effect of position"]
+    key += [f"{dash} probe alone"] if alone is not None and alone.value is not None else []
+    key += [f"every {step}th slot is drawn"] if step > 1 else []
+    lines = ["; ".join(key)] if len("; ".join(key)) <= max(span, 40) else key
+    return [" " * MARGIN + line for line in ("".join(labels).rstrip(), ends, *lines)]

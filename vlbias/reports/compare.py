@@ -78,7 +78,8 @@ def summary(comparison: Comparison) -> str:
         f"{names}: paired over {comparison.n_probes} probes of {comparison.n_clusters} clusters that every run "
         f"answered in all {comparison.n_slots} slots."
     )
-    return " ".join([text, *(f"{clean(note)}." for note in comparison.notes)])
+    named = sorted({clean(d.adjusted, 60) for d in comparison.differences if d.adjusted})
+    return " ".join([text, *(f"{clean(note)}." for note in comparison.notes), *(f"P adjusted: {n}." for n in named)])
 
 
 def difference_rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -101,8 +102,16 @@ def _row(d: Difference) -> tuple[str, ...]:
     values = (number(v, e.unit) for v in (d.first_value, d.second_value))
     span = interval(e) if e.low is None else f"{low} to {high}"
     change = said(e) if e.value is None else number(e.value, e.unit, signed=True)
-    adjusted = f"{_p(d.p_adjusted)} ({clean(d.adjusted, 40)})"
-    return (title(e.metric), clean(d.first, 60), clean(d.second, 60), *values, change, span, _p(d.p_value), adjusted)
+    return (
+        title(e.metric),
+        clean(d.first, 60),
+        clean(d.second, 60),
+        *values,
+        change,
+        span,
+        _p(d.p_value),
+        _p(d.p_adjusted),
+    )
 
 
 def _p(p: float | None) -> str:
