@@ -208,3 +208,22 @@ def test_check_tells_what_is_wrong_with_probes_made_elsewhere() -> None:
         "evidence itself",
     ):
         assert part in problems
+
+
+def test_check_knows_the_evidence_by_its_bytes_under_another_name() -> None:
+    source = insertion.Source(drawn=insertion.DrawnSource(clips=24))
+    suite = insertion.Suite(
+        name="s", kind="insertion", version=1, description="", licence="", segments=2, source=source
+    )
+    for sha256, found in (("a" * 64, ["evidence itself"]), ("b" * 64, [])):
+        probe = Probe(
+            probe_id="p",
+            task="t",
+            question="q",
+            options=("a", "b"),
+            gold=0,
+            evidence=Segment(segment_id="e", path="e.mp4", sha256="a" * 64),
+            backgrounds=(Segment(segment_id="copy", path="copy.mp4", sha256=sha256),),
+            cluster_id="c",
+        )
+        assert ["evidence itself" for fault in insertion.check(suite, [probe]) if "itself" in fault] == found

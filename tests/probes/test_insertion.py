@@ -274,3 +274,35 @@ def test_level_gauge_ids_that_repeat_take_the_name_of_their_video(tmp_path: Path
 def test_drawn_scenes_of_a_segment_do_not_depend_on_the_context() -> None:
     multi, alone = made(drawn()), made(drawn(context="template"))
     assert [p.evidence for p in multi] == [p.evidence for p in alone]
+
+
+def test_level_gauge_faults_are_told_with_their_item_all_at_once(tmp_path: Path) -> None:
+    path = level_gauge(tmp_path, n=6)
+    rows = json.loads(path.read_text())
+    rows[0]["answer_number"] = 4
+    rows[1]["candidates"] = ["1", "1", "2", "3"]
+    rows[2]["video_name"] = "none.mp4"
+    del rows[3]["9_background"]
+    rows[4]["video_name"] = next(iter(rows[4]["9_background"]))
+    del rows[5]["question"]
+    path.write_text(json.dumps(rows))
+    with pytest.raises(BadSuite) as told:
+        insertion.probes(gauge_suite(), folder=tmp_path)
+    parts = ("item 0: answer_number: 4 is no index", "item 1: candidates: found one twice", "none.mp4 is missing")
+    parts += ("item 3: found 0 backgrounds", "is the evidence itself", "item 5: question: Field required")
+    assert [part for part in parts if part not in str(told.value)] == []
+    path.write_text("{}")
+    with pytest.raises(BadSuite, match="right is a JSON list of questions; download"):
+        insertion.probes(gauge_suite(), folder=tmp_path)
+    path.unlink()
+    with pytest.raises(BadSuite, match=r"file\.json: Video-LevelGauge's data are not there; download"):
+        insertion.probes(gauge_suite(), folder=tmp_path)
+
+
+def test_a_place_in_the_data_folder_is_found_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLBIAS_DATA_DIR", str(tmp_path))
+    (tmp_path / "LevelGauge" / "json").mkdir(parents=True)
+    level_gauge(tmp_path / "LevelGauge").rename(tmp_path / "LevelGauge" / "json" / "Pos_MCQA_300_final.json")
+    path = rooms.data("probes") / "levelgauge-300.yaml"
+    probes = insertion.probes(read(path, insertion.Suite), folder=path.parent)
+    assert len(probes) == 12 and probes[0].evidence.path == str(tmp_path / "LevelGauge" / "videos" / "probe-0.mp4")
