@@ -17,6 +17,7 @@ from vlbias.answers import Answer, Failure, Outcome, Tally
 
 ROWS_FILE = re.compile(r"rows-(\d+)of(\d+)\.jsonl")
 LINE = re.compile(rb'\{"row":(.+?),"sha256":"([0-9a-f]{32})"\}')
+HEAD, TAIL = b'{"row":', b',"sha256":"%032d"}' % 0
 OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Annotated[Answer | Failure | Tally, Field(discriminator="row")])
 Key: TypeAlias = tuple[Any, ...]
 
@@ -76,6 +77,9 @@ def payloads(line: bytes) -> list[bytes]:
 
     The marks that stand around a row cannot occur inside it: JSON escapes the quotes of a text.
     """
+    payload = line[len(HEAD) : -len(TAIL)]
+    if line[-len(TAIL) :] == TAIL[:11] + _checksum(payload) + TAIL[-2:] and line.startswith(HEAD):
+        return [payload]  # nearly every line; the search below is ten times slower
     return [m[1] for m in LINE.finditer(line) if _checksum(m[1]) == m[2]]
 
 
@@ -87,8 +91,8 @@ def decode(payload: bytes) -> Outcome:
     return outcome
 
 
-def scan(data: bytes) -> Scan:
-    """Splits the bytes of a rows file into whole rows and damage."""
+def scan(data: bytes, *, keep_lines: bool = True) -> Scan:
+    """Splits the bytes of a rows file into whole rows and damage; without `keep_lines`, `lines` stays empty."""
     lines: list[bytes] = []
     outcomes: list[Outcome] = []
     damage: list[Damage] = []
@@ -96,7 +100,8 @@ def scan(data: bytes) -> Scan:
     for number, (line, ended) in enumerate(_split(data), start=1):
         found = payloads(line)
         tidy = tidy and ended and len(found) == 1
-        rest = LINE.sub(lambda m: b"" if _checksum(m[1]) == m[2] else m[0], line)
+        alone = len(found) == 1 and len(line) == len(HEAD) + len(found[0]) + len(TAIL)
+        rest = b"" if alone else LINE.sub(lambda m: b"" if _checksum(m[1]) == m[2] else m[0], line)
         if rest or not found:
             damage.append(Damage(line=number, reason=_reason(line, ended=ended), found=rest, torn=not ended))
         for payload in found:
@@ -105,7 +110,8 @@ def scan(data: bytes) -> Scan:
             except (ValidationError, ValueError) as error:
                 damage.append(Damage(line=number, reason=f"not an outcome: {_brief(error)}", found=line))
                 continue
-            lines.append(b'{"row":%b,"sha256":"%b"}\n' % (payload, _checksum(payload)))
+            if keep_lines:
+                lines.append(b'{"row":%b,"sha256":"%b"}\n' % (payload, _checksum(payload)))
     return Scan(lines=tuple(lines), outcomes=tuple(outcomes), damage=tuple(damage), tidy=tidy)
 
 
@@ -123,7 +129,7 @@ def read_rows(folder: Path) -> Reading:
     best: dict[Key, Outcome] = {}
     damage: list[Damage] = []
     for path in rows_files(folder):
-        found = scan(path.read_bytes())
+        found = scan(path.read_bytes(), keep_lines=False)
         damage += found.damage
         keep(best, found.outcomes)
     aside = sum(len(p.read_bytes().splitlines()) for p in folder.glob("rows-*.damaged.jsonl"))
@@ -167,11 +173,12 @@ def _order(outcome: Outcome) -> Key:
 
 
 def _split(data: bytes) -> Iterator[tuple[bytes, bool]]:
-    parts = data.split(b"\n")
-    for part in parts[:-1]:
-        yield part, True
-    if parts[-1]:
-        yield parts[-1], False
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        yield data[start:end], True
+        start = end + 1
+    if start < len(data):
+        yield data[start:], False
 
 
 def _checksum(payload: bytes) -> bytes:
