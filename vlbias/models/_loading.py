@@ -1,0 +1,148 @@
+"""Loads a processor and weights from the Hugging Face layout, and refuses unsafe or unsuitable ones before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
+
+from vlbias.errors import ModelError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where weights and processor come from."""
+
+    pretrained: str
+    revision: str | None
+    trust_remote_code: bool
+    local_files_only: bool
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keywords of every `from_pretrained`."""
+        return {
+            "revision": self.revision or "main",
+            "trust_remote_code": self.trust_remote_code,
+            "local_files_only": self.local_files_only,
+        }
+
+
+def config(source: Source) -> Any:
+    """The checked config of `source`. Raises ModelError before any weight is read."""
+    folder = Path(source.pretrained)
+    if folder.is_dir():
+        _check_folder(folder)
+    elif not HUB_ID.fullmatch(source.pretrained):
+        raise ModelError(
+            f"hf: {source.pretrained!r} is no folder and cannot be a hub id; give a model folder or owner/name"
+        )
+    raw = _raw(source)
+    if raw.get("auto_map"):
+        _check_remote_code(source, is_folder=folder.is_dir())
+    try:
+        found = AutoConfig.from_pretrained(source.pretrained, **source.options)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"hf: {source.pretrained}: config cannot be read: {error}") from error
+    if not raw.get("auto_map") and type(found) not in AutoModelForImageTextToText._model_mapping:
+        raise ModelError(
+            f"hf: {source.pretrained} is a {found.model_type!r} model, which does not take images and text; "
+            "give a model of the image-text-to-text kind"
+        )
+    return found
+
+
+def processor(source: Source) -> Any:
+    """The processor of `source`; one without a chat template or a fast tokenizer is refused."""
+    try:
+        found = AutoProcessor.from_pretrained(source.pretrained, **source.options)
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+        raise ModelError(f"hf: {source.pretrained}: the processor cannot be loaded: {error}") from error
+    tokenizer = getattr(found, "tokenizer", None)
+    if tokenizer is None or not tokenizer.is_fast:
+        raise ModelError(
+            f"hf: {source.pretrained}: needs a processor with a fast tokenizer, found {type(found).__name__}"
+        )
+    if not (getattr(found, "chat_template", None) or tokenizer.chat_template):
+        raise ModelError(f"hf: {source.pretrained}: the processor has no chat template; use an instruction-tuned model")
+    return found
+
+
+def weights(source: Source, *, dtype: str, device: torch.device, attention: str | None) -> Any:
+    """The model in eval mode on `device`, without gradients; only safetensors are read."""
+    options = dict(source.options) | ({"attn_implementation": attention} if attention else {})
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(
+            source.pretrained,
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            use_safetensors=True,
+            **options,
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise ModelError(
+            f"hf: {source.pretrained}: the weights cannot be loaded (safetensors only): {error}"
+        ) from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def weights_sha256(pretrained: str) -> str | None:
+    """The sha256 over the bytes of a folder's safetensors files in the order of their names; None for a hub id."""
+    folder = Path(pretrained)
+    if not folder.is_dir():
+        return None
+    total = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
+
+
+def context_window(found: Any) -> int | None:
+    """The number of tokens that a config says its text model takes; None where it does not say."""
+    value = getattr(found.get_text_config(), "max_position_embeddings", None)
+    return int(value) if value else None
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"hf: {folder} is not a model folder: it has no config.json")
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")))
+        found = f"found pickled {', '.join(pickled)}; convert them" if pickled else "found no weights"
+        raise ModelError(f"hf: {folder}: safetensors only; {found}")
+
+
+def _raw(source: Source) -> Mapping[str, Any]:
+    options = {"revision": source.options["revision"], "local_files_only": source.local_files_only}
+    try:
+        raw, _ = PretrainedConfig.get_config_dict(source.pretrained, **options)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"hf: {source.pretrained!r} is no model folder here and cannot be reached on the hub "
+            f"(offline, or a name that does not exist): {error}"
+        ) from error
+    return dict(raw)
+
+
+def _check_remote_code(source: Source, *, is_folder: bool) -> None:
+    if not source.trust_remote_code:
+        raise ModelError(
+            f"hf: {source.pretrained} runs code of its own (auto_map in its config); read that code, then give "
+            "trust_remote_code=true and revision=<commit>"
+        )
+    if not is_folder and not COMMIT.fullmatch(source.revision or ""):
+        raise ModelError(
+            f"hf: {source.pretrained}: trust_remote_code needs a pinned revision of 40 hex digits, "
+            f"found {source.revision!r}"
+        )
