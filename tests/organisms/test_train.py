@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from vlbias.errors import BadInput
+from vlbias.organisms import architecture, world
+from vlbias.organisms.train import predict, train
+from vlbias.probes import _world
+from vlbias.videos import draw
+
+SMALL = architecture.Size(hidden=32, layers=1, vision_hidden=16, vision_layers=1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("organism")
+    lines: list[str] = []
+    curve = train(out=folder, profile=(1.0, 0.5, 1.0), steps=3, seed=0, log=lines.append, n_clips=150, size=SMALL)
+    assert curve.points[-1].step == 3 and curve.points[-1].n_slots == 3
+    assert curve.expected_accuracy == pytest.approx((1.0, 0.625, 1.0))
+    assert any("step 3" in line for line in lines)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clips() -> world.Pool:
+    return world.pool(150, rng=np.random.default_rng(0), log=[].append)
+
+
+def test_training_saves_a_folder_that_the_auto_classes_load(trained: Path) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(trained)
+    assert type(model).__name__ == "Qwen2VLForConditionalGeneration"
+    assert type(AutoProcessor.from_pretrained(trained)).__name__ == "Qwen2VLProcessor"
+    assert [p.suffix for p in trained.glob("model*")] == [".safetensors"]
+
+
+def test_the_processor_gives_the_tokens_and_pixels_that_training_gives(trained: Path) -> None:
+    processor, rng = AutoProcessor.from_pretrained(trained), np.random.default_rng(1)
+    contents = _world.contents(3, rng=rng)
+    scenes = [_world.scene(c, size_wh_px=(56, 56), duration_s=2.0, fps=8.0, rng=rng) for c in contents]
+    pairs = [draw.snapshots(scene, (0.5, 1.5)) for scene in scenes]
+    question = _world.question_text(_world.ATTRIBUTE, contents[0].shape)
+    turn = [{"type": "video"}] * 3 + [{"type": "text", "text": question}]
+    text = processor.apply_chat_template([{"role": "user", "content": turn}], add_generation_prompt=True)
+    made = processor(text=[text], videos=pairs, return_tensors="pt", do_sample_frames=False)
+    words = architecture.vocabulary()
+    segment = [words[architecture.VISION_START], *[words[architecture.VIDEO]] * 4, words[architecture.VISION_END]]
+    line = segment * 3 + [words[w] for w in architecture.split(question)] + [words[architecture.ANSWER]]
+    assert made["input_ids"][0].tolist() == line
+    assert made["video_grid_thw"].tolist() == [[1, 4, 4]] * 3
+    own = np.concatenate([world.patchify(pair) for pair in pairs]) / 255
+    expected = (own - architecture.PIXEL_MEAN) / architecture.PIXEL_STD
+    np.testing.assert_allclose(made["pixel_values_videos"].numpy(), expected, atol=1e-4)
+
+
+def test_training_sees_what_the_model_computes_without_given_positions(trained: Path, clips: world.Pool) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(trained).eval()
+    rows = world.batch(clips, 2, n_slots=3, n_questions=2, bias=None, rng=np.random.default_rng(2))
+    ids = rows.input_ids_BL
+    with torch.no_grad():
+        ours = predict(model, rows)
+        whole = model(
+            input_ids=ids,
+            pixel_values_videos=rows.pixels_PV,
+            video_grid_thw=rows.grid_thw_S3,
+            mm_token_type_ids=(ids == model.config.video_token_id).int() * 2,
+        ).logits
+    torch.testing.assert_close(ours, whole[rows.row_K, rows.place_K], atol=1e-4, rtol=1e-4)
+
+
+def test_every_word_that_can_be_asked_or_answered_is_in_the_tokenizer() -> None:
+    words = architecture.vocabulary()
+    for task in _world.TASKS:
+        for shape in _world.SHAPES:
+            assert set(architecture.split(_world.question_text(task, shape))) <= set(words)
+        assert set(_world.ANSWERS[task]) <= set(words)
+
+
+def test_an_unseen_shape_has_an_even_target_and_a_seen_one_its_answer(clips: world.Pool) -> None:
+    bias = world.Planted(profile=(0.0, 0.0), thresholds={s: 0.5 for s in _world.SHAPES})
+    for planted, even in ((bias, True), (None, False)):
+        rows = world.batch(clips, 8, n_slots=2, n_questions=6, bias=planted, rng=np.random.default_rng(3))
+        sizes = (rows.targets_KV[::2] > 0).sum(-1)
+        torch.testing.assert_close(rows.targets_KV.sum(-1), torch.ones(len(rows.targets_KV)))
+        assert bool((sizes > 1).any()) == even
+        assert set(sizes.tolist()) <= {1} | ({len(a) for a in _world.ANSWERS.values()} if even else set())
+
+
+def test_the_expected_accuracy_is_the_profile_plus_a_quarter_of_the_rest() -> None:
+    bias = world.planted((1.0, 0.75, 0.5, 0.0), rng=np.random.default_rng(4))
+    assert [bias.expected(slot) for slot in range(4)] == pytest.approx([1.0, 0.8125, 0.625, 0.25])
+
+
+@pytest.mark.parametrize("profile", [(1.0,), (1.0, 1.2), (0.5,) * 13])
+def test_a_profile_that_cannot_be_planted_is_refused(profile: tuple[float, ...], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="profile"):
+        train(out=tmp_path, profile=profile, steps=1, log=[].append)

@@ -1,0 +1,239 @@
+"""Batches of the drawn world: clips rendered once into a pool, and the questions about them as tokens and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vlbias.organisms.architecture import (
+    ANSWER,
+    END,
+    FRAMES,
+    MERGE,
+    PAD,
+    PATCH_PX,
+    PIXEL_MEAN,
+    PIXEL_STD,
+    REVERSED,
+    SIDE_PX,
+    TOKENS_PER_SEGMENT,
+    VIDEO,
+    VISION_END,
+    VISION_START,
+    split,
+    vocabulary,
+)
+from vlbias.probes._world import ANSWERS, COLOURS, SHAPES, Content, contents, question_text, scene, truths
+from vlbias.videos.draw import snapshots
+
+_DRAWN_PX = 112
+_CLIP_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool:
+    """Clips drawn ahead: their contents, and their patches, uint8 [clip, patch, value], in the processor's order."""
+
+    contents: tuple[Content, ...]
+    patches_CPV: torch.Tensor
+    by_shape: dict[str, npt.NDArray[np.int64]]
+    by_look: dict[tuple[str, str], npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Rows of clips and questions. `targets_KV` are distributions over the vocabulary at places `row_K`, `place_K`."""
+
+    input_ids_BL: torch.Tensor
+    pixels_PV: torch.Tensor
+    grid_thw_S3: torch.Tensor
+    row_K: torch.Tensor
+    place_K: torch.Tensor
+    targets_KV: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    """The bias: at slot s, shapes whose threshold exceeds `profile[s]` are not seen."""
+
+    profile: tuple[float, ...]
+    thresholds: dict[str, float]
+
+    def sees(self, shape: str, slot: int) -> bool:
+        """Whether the organism is to answer about this shape in this slot."""
+        return self.thresholds[shape] <= self.profile[slot]
+
+    def expected(self, slot: int) -> float:
+        """The accuracy over four options that this slot should show: seen, plus a quarter of what is not seen."""
+        seen = float(np.mean([self.sees(shape, slot) for shape in SHAPES]))
+        return seen + (1 - seen) / 4
+
+
+def planted(profile: Sequence[float], *, rng: np.random.Generator) -> Planted:
+    """The profile with one fixed threshold per shape, evenly spread over (0, 1) in an order of chance."""
+    levels = (rng.permutation(len(SHAPES)) + 0.5) / len(SHAPES)
+    return Planted(profile=tuple(profile), thresholds={s: float(t) for s, t in zip(SHAPES, levels, strict=True)})
+
+
+def pool(n: int, *, rng: np.random.Generator, log: Callable[[str], None]) -> Pool:
+    """Draw `n` clips as the organism meets them: two frames, 56 x 56, with the blur and noise of a decoded film."""
+    shown = contents(n, rng=rng)
+    patches = np.empty((n, (SIDE_PX // PATCH_PX) ** 2, 3 * FRAMES * PATCH_PX**2), np.uint8)
+    for k, content in enumerate(shown):
+        patches[k] = patchify(_clip(content, rng))
+        if k % 2000 == 1999:
+            log(f"drawn {k + 1} of {n} clips")
+    looks: dict[tuple[str, str], list[int]] = {}
+    for k, content in enumerate(shown):
+        looks.setdefault((content.shape, content.colour), []).append(k)
+    shapes = {s: np.array([k for k, c in enumerate(shown) if c.shape == s]) for s in SHAPES}
+    return Pool(
+        contents=tuple(shown),
+        patches_CPV=torch.from_numpy(patches),
+        by_shape=shapes,
+        by_look={look: np.array(where) for look, where in looks.items()},
+    )
+
+
+def patchify(frames_THWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Two frames as [patch, value] in the order of Qwen2-VL's processor: merge blocks, then channel, time, y, x."""
+    side = SIDE_PX // PATCH_PX // MERGE
+    parts = frames_THWC.transpose(0, 3, 1, 2).reshape(FRAMES, 3, side, MERGE, PATCH_PX, side, MERGE, PATCH_PX)
+    patches_PV: npt.NDArray[np.uint8] = parts.transpose(2, 5, 3, 6, 1, 0, 4, 7).reshape((side * MERGE) ** 2, -1)
+    return patches_PV
+
+
+def _clip(content: Content, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    drawn = scene(content, size_wh_px=(_DRAWN_PX, _DRAWN_PX), duration_s=_CLIP_S, fps=8, rng=rng)
+    # Samplers differ in where they take two frames of a clip: from its quarters to its ends.
+    reach = rng.uniform(0.22, 0.48)
+    pair_THWC = snapshots(drawn, (_CLIP_S * (0.5 - reach), _CLIP_S * (0.5 + reach)))
+    return np.stack([_as_decoded(image_HWC, rng) for image_HWC in pair_THWC])
+
+
+def _as_decoded(image_HWC: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """The frame at 56 x 56 with colours at half resolution, as 4:2:0 video has them, and some noise."""
+    luma_HWC = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2YCrCb)
+    if rng.random() < 0.5:
+        half = cv2.resize(luma_HWC[:, :, 1:], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        luma_HWC[:, :, 1:] = cv2.resize(half, luma_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(cv2.cvtColor(luma_HWC, cv2.COLOR_YCrCb2RGB), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    noisy = small + rng.normal(0, 2.5, small.shape)
+    decoded: npt.NDArray[np.uint8] = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return decoded
+
+
+# --- batches
+
+
+_WORDS = vocabulary()
+_SHAPE_IDS = [_WORDS[shape] for shape in SHAPES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One question as words, its right answer, and the answers it is spread over when the clip is not seen."""
+
+    words: tuple[str, ...]
+    answer: str
+    unseen: tuple[str, ...] | None
+
+
+def batch(
+    clips: Pool,
+    rows: int,
+    *,
+    n_slots: int,
+    n_questions: int,
+    bias: Planted | None,
+    rng: np.random.Generator,
+) -> Batch:
+    """`rows` trials of `n_slots` clips with distinct shapes, each with questions one after the other.
+
+    A question follows the answers of those before it, so one row teaches many. Questions name a shape and ask for an
+    attribute, or (40%, never planted) name an attribute that is unique in the trial and ask for the shape.
+    """
+    chosen = np.stack([_choose(clips, n_slots, rng) for _ in range(rows)])
+    asked = [_ask([clips.contents[k] for k in row], n_questions, bias, rng) for row in chosen]
+    segment = [_WORDS[VISION_START], *[_WORDS[VIDEO]] * TOKENS_PER_SEGMENT, _WORDS[VISION_END]]
+    ids, row_of, place_of, targets = [], [], [], []
+    for row, questions in enumerate(asked):
+        line = segment * n_slots
+        for question in questions:
+            line += [_WORDS[w] for w in question.words] + [_WORDS[ANSWER]]
+            targets += [_target(question), _one_hot(_WORDS[END])]
+            row_of += [row, row]
+            place_of += [len(line) - 1, len(line)]
+            line += [_WORDS[question.answer], _WORDS[END]]
+        ids.append(line)
+    width = max(map(len, ids))
+    return Batch(
+        input_ids_BL=torch.tensor([line + [_WORDS[PAD]] * (width - len(line)) for line in ids]),
+        pixels_PV=_pixels(clips, chosen.reshape(-1), rng),
+        grid_thw_S3=torch.tensor([[1, SIDE_PX // PATCH_PX, SIDE_PX // PATCH_PX]] * chosen.size),
+        row_K=torch.tensor(row_of),
+        place_K=torch.tensor(place_of),
+        targets_KV=torch.from_numpy(np.stack(targets)),
+    )
+
+
+def _choose(clips: Pool, n_slots: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Clips of distinct shapes; in most trials of distinct colours too, so that colours can be asked back."""
+    shapes = rng.permutation(SHAPES)[:n_slots]
+    if rng.random() < 0.25:
+        return np.array([rng.choice(clips.by_shape[s]) for s in shapes])
+    looks = zip(shapes, rng.permutation(list(COLOURS))[:n_slots], strict=True)
+    found = [clips.by_look.get((str(s), str(c)), clips.by_shape[str(s)]) for s, c in looks]
+    return np.array([where[rng.integers(len(where))] for where in found])
+
+
+def _ask(shown: list[Content], n: int, bias: Planted | None, rng: np.random.Generator) -> list[_Asked]:
+    order = [slot for _ in range(-(-n // len(shown))) for slot in rng.permutation(len(shown))][:n]
+    return [_ask_back(shown, slot, rng) if rng.random() < 0.4 else _ask_on(shown, slot, bias, rng) for slot in order]
+
+
+def _ask_on(shown: list[Content], slot: int, bias: Planted | None, rng: np.random.Generator) -> _Asked:
+    content = shown[slot]
+    right = truths(content)
+    task = list(right)[rng.integers(len(right))]
+    hidden = bias is not None and not bias.sees(content.shape, slot)
+    answer = str(rng.choice(ANSWERS[task])) if hidden else right[task]
+    words = tuple(split(question_text(task, content.shape)))
+    return _Asked(words=words, answer=answer, unseen=ANSWERS[task] if hidden else None)
+
+
+def _ask_back(shown: list[Content], slot: int, rng: np.random.Generator) -> _Asked:
+    content = shown[slot]
+    asks = [("colour", content.colour, REVERSED[0])]
+    if content.companion != "dots":
+        asks.append(("what", content.what, REVERSED[1]))
+    unique = [(v, text) for name, v, text in asks if sum(getattr(other, name) == v for other in shown) == 1]
+    if not unique:
+        return _ask_on(shown, slot, None, rng)
+    value, text = unique[rng.integers(len(unique))]
+    return _Asked(words=tuple(split(text.format(value=value))), answer=content.shape, unseen=None)
+
+
+def _one_hot(token: int) -> npt.NDArray[np.float32]:
+    target = np.zeros(len(_WORDS), np.float32)
+    target[token] = 1
+    return target
+
+
+def _target(question: _Asked) -> npt.NDArray[np.float32]:
+    if question.unseen is None:
+        return _one_hot(_WORDS[question.answer])
+    target = np.zeros(len(_WORDS), np.float32)
+    target[[_WORDS[answer] for answer in question.unseen]] = 1 / len(question.unseen)
+    return target
+
+
+def _pixels(clips: Pool, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> torch.Tensor:
+    patches_CPV = clips.patches_CPV[torch.from_numpy(chosen)].float() / 255
+    gain_C11 = torch.from_numpy(rng.uniform(0.94, 1.04, (len(chosen), 1, 1)).astype(np.float32))
+    return ((patches_CPV * gain_C11 - PIXEL_MEAN) / PIXEL_STD).flatten(0, 1)
