@@ -33,11 +33,14 @@ def test_a_frozen_suite_reads_back_as_the_same_probes_over_files(tmp_path: Path)
     media, items = tmp_path / "media", tmp_path / "tiny.jsonl"
     frozen = freeze(suite(), seed=3, render=partial(film, folder=tmp_path / "films"), media=media, items=items)
     assert read(items, media=media, segments=10, context="multi", given=Given()) == frozen
+    assert insertion.probes(read_yaml(tmp_path / "tiny.yaml", insertion.Suite), folder=tmp_path) == frozen
     manifest = json.loads((media / "manifest.json").read_text())
     assert sorted(row["file"] for row in manifest) == sorted(p.name for p in media.glob("*.mp4"))
     assert len(manifest) == 24 and {row["licence"] for row in manifest} == {"CC0-1.0"}
     assert {row["seconds"] for row in manifest} == {0.5} and manifest[0]["size_px"] == [32, 32]
+    (tmp_path / "tiny.yaml").write_text("mine")
     other = freeze(suite(), seed=4, render=partial(film, folder=tmp_path / "films"), media=media, items=items)
+    assert (tmp_path / "tiny.yaml").read_text() == "mine"
     assert [p.question for p in other] != [p.question for p in frozen]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+
+import yaml
 
 from vlbias.errors import BadSuite
 from vlbias.probes import insertion
@@ -20,8 +23,9 @@ Render = Callable[[tuple[Scene, ...]], Path]
 def freeze(suite: insertion.Suite, *, seed: int, render: Render, media: Path, items: Path) -> list[Probe]:
     """Draw the suite from `seed` and write its clips, items and manifest; returns its probes over the files.
 
-    `render` makes a film of scenes and returns its path. Each distinct clip becomes `media/<segment_id>.mp4`;
-    `media/manifest.json` tells each file's sha256, licence, seconds, [width, height] in pixels and scene seeds.
+    `render` makes a film of scenes and returns its path. Each distinct clip becomes `media/<segment_id>.mp4`, and
+    `media/manifest.json` tells each file's sha256, licence, seconds, [width, height] in pixels and scene seeds. The
+    suite over these items stands beside them as YAML, unless a file of that name is there.
     """
     drawn = suite.source.drawn
     if drawn is None or suite.context != "multi":
@@ -42,7 +46,17 @@ def freeze(suite: insertion.Suite, *, seed: int, render: Render, media: Path, it
     rows = [_manifest_row(segments[name], file, licence=suite.licence) for name, file in files.items()]
     (media / "manifest.json").write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     write(frozen, items, media=media)
+    _write_suite(suite, items.with_suffix(".yaml"), items=items, media=media)
     return frozen
+
+
+def _write_suite(suite: insertion.Suite, path: Path, *, items: Path, media: Path) -> None:
+    """The suite over the item file, as YAML; a file that is there is the user's own and is left alone."""
+    if path.exists():
+        return
+    over_files = {"items": {"file": items.name, "media": Path(os.path.relpath(media, path.parent)).as_posix()}}
+    chosen = suite.model_dump(mode="json", exclude_unset=True, by_alias=True) | {"source": over_files}
+    path.write_text(yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _filed(segment: Segment, *, render: Render, media: Path) -> Segment:
