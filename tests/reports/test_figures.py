@@ -31,9 +31,9 @@ def test_the_same_report_gives_the_same_bytes(report, paths):
 
 def test_a_foreign_task_name_is_drawn_as_text(hostile):
     drawn = encoded(figures.figures(hostile)["accuracy_by_task"], "svg").decode()
-    ET.fromstring(drawn)
+    words = list(ET.fromstring(drawn).itertext())
     assert "&lt;script&gt;" in drawn and "<script" not in drawn
-    assert "$x$" in drawn
+    assert any(w.startswith("$x$") for w in words)
 
 
 def test_a_run_without_values_has_no_figures(empty):
