@@ -1,0 +1,216 @@
+"""What each command does, step by step; `cli` parses, this runs and prints."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vlbias import config as configs
+from vlbias import imports, rooms, scoring
+from vlbias.config import RunConfig, key_values
+from vlbias.display import Display, chosen, console, progress
+from vlbias.errors import BadConfig, BadInput
+from vlbias.plan import Plan, plan
+from vlbias.store import read
+
+CONFIG_FLAGS = frozenset(RunConfig.model_fields) - {"decode_limit_s", "sampling", "system_instruction"}
+DEMO = "demo"
+TOO_MANY_FAILED = 0.02
+PARTIAL = 3
+
+
+def run(
+    flags: dict[str, Any],
+    *,
+    config: Path | None,
+    output_path: Path | None,
+    shard: str,
+    include: Sequence[Path],
+    retry_failed: bool,
+    dry_run: bool,
+    display: str | None,
+    command: Sequence[str],
+) -> None:
+    """Measures one suite after the other and ends with the tables and the paths of the reports."""
+    how = chosen(display)
+    part = _shard(shard)
+    config = config or (rooms.data("configs") / f"{DEMO}.yaml" if not flags.get("tasks") else None)
+    whole = configs.load(config, _parsed(flags))
+    suites = [name.strip() for name in whole.tasks.split(",") if name.strip()]
+    root = output_path or Path("runs") / (config.stem if config else whole.model)
+    failed = False
+    for name in suites:
+        one = configs.check({**whole.model_dump(), "tasks": name}, where=f"suite {name}")
+        asked = plan(one, shard=part, include=include)
+        folder = root if len(suites) == 1 else root / asked.suite_name
+        if dry_run:
+            _print_plan(asked, one, how)
+            continue
+        failed |= _measure(one, asked, folder, part, retry_failed, how, command)
+    if failed:
+        raise SystemExit(PARTIAL)
+
+
+def _measure(
+    one: RunConfig,
+    asked: Plan,
+    folder: Path,
+    part: tuple[int, int],
+    retry_failed: bool,
+    how: Display,
+    command: Sequence[str],
+) -> bool:
+    """Asks, measures, reports; tells whether more failed than a report should stand on."""
+    from vlbias import session  # noqa: PLC0415  (imports the decoders; --dry_run and --help do without)
+
+    out = console(how, stderr=True)
+    out.print(f"{asked.suite_name}: {len(asked.probes)} probes, {len(asked.trials)} trials -> {folder}")
+    with progress(how, title="asking", unit="trials") as update:
+        session.ask(
+            one,
+            asked,
+            folder=folder,
+            shard=part,
+            retry_failed=retry_failed,
+            command=command,
+            tell=lambda p: update(p.done, p.total, p.failed),
+            say=out.print,
+        )
+    if part[1] > 1:
+        out.print(f"shard {part[0]}/{part[1]} is done; vlbias score {folder} merges and measures all shards")
+        return False
+    return score(folder, metrics=None, display=how)
+
+
+def score(folder: Path, *, metrics: str | None, display: str | None) -> bool:
+    """Measures a folder's rows, writes every report and prints the table; True when too many trials failed."""
+    from vlbias.reports import terminal  # noqa: PLC0415  (rich)
+
+    how = chosen(display)
+    out = console(how, stderr=True)
+    out.print("measuring and writing reports")
+    names = [name for name in (metrics or "").split(",") if name] or None
+    result = scoring.report(folder, metrics=names)
+    paths = scoring.write(result, folder=folder)
+    terminal.render(result, paths=paths, console=console(how))
+    failures = sum(o.row == "failure" for o in result.outcomes)
+    return failures > TOO_MANY_FAILED * len(result.outcomes)
+
+
+def validate(file: Path, *, task_args: str | None) -> str:
+    """Checks a suite or a config file down to its clips and says what it holds."""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    is_suite = any(line.startswith("kind:") for line in text.splitlines())
+    values = {"tasks": str(file), "task_args": key_values(task_args, flag="--task_args") if task_args else None}
+    checked = configs.load(None, values) if is_suite else configs.load(file, {})
+    asked = plan(checked)
+    return (
+        f"{file}: sound: suite {asked.suite_name}, {len(asked.probes)} probes, "
+        f"{len({p.cluster_id for p in asked.probes})} clusters, {len(asked.trials)} trials"
+    )
+
+
+def compare(folders: Sequence[Path], *, output_path: Path | None) -> None:
+    """Prints, and if asked writes, a comparison of runs paired by probe."""
+    if len(folders) < 2:
+        raise BadInput("compare: give two or more results folders")
+    from vlbias.reports import compare as comparing  # noqa: PLC0415  (rich, jinja)
+
+    comparison = scoring.compare(folders)
+    comparing.render(comparison, console=console(chosen(None)))
+    for path in comparing.write(comparison, folder=output_path) if output_path else ():
+        console("plain").print(str(path))
+
+
+def bring_in(path: Path, *, format_name: str, folder: Path, command: Sequence[str]) -> str:
+    """A results folder made of foreign files; measured by `vlbias report`."""
+    module = rooms.find("formats", format_name)
+    if not hasattr(module, "read"):
+        raise BadInput(f"--format {format_name}: can be written but not read")
+    outcomes = module.read(path)
+    imports.keep(outcomes, folder=folder, source=path.name, format_name=format_name, command=command)
+    return f"{len(outcomes)} rows -> {folder}; next: vlbias report {folder}"
+
+
+def send_out(folder: Path, *, format_name: str, target: Path) -> list[Path]:
+    """A run's rows as Parquet or in a foreign form."""
+    outcomes = read(folder).outcomes
+    if format_name == "parquet":
+        from vlbias.parquet import export_parquet  # noqa: PLC0415  (pyarrow is slow to import)
+
+        export_parquet(outcomes, target)
+        return [target]
+    module = rooms.find("formats", format_name)
+    if not hasattr(module, "write"):
+        raise BadInput(f"--format {format_name}: can be read but not written")
+    paths: list[Path] = module.write(outcomes, folder=target)
+    return paths
+
+
+def freeze(suite: Path, *, folder: Path, seed: int) -> str:
+    """Renders a drawn suite to files."""
+    from vlbias.probes import _freeze, insertion  # noqa: PLC0415
+    from vlbias.strictyaml import read as read_yaml  # noqa: PLC0415
+    from vlbias.videos import draw  # noqa: PLC0415
+
+    drawn = read_yaml(suite, insertion.Suite)
+    media = folder / "clips"
+    scratch = folder / ".drawing"
+    probes = _freeze.freeze(
+        drawn,
+        seed=seed,
+        render=lambda scenes: draw.film(scenes, folder=scratch),
+        media=media,
+        items=folder / f"{suite.stem}.jsonl",
+    )
+    shutil.rmtree(scratch, ignore_errors=True)
+    return f"{len(probes)} probes -> {folder}"
+
+
+def train_organism(folder: Path, *, profile: str | None, steps: int | None, seed: int, device: str) -> str:
+    """Trains an organism and says where it is."""
+    from vlbias.organisms import train  # noqa: PLC0415  (imports torch)
+
+    wanted: dict[str, Any] = {"out": folder, "seed": seed, "device": device, "log": print}  # noqa: T20
+    if profile is not None:
+        wanted["profile"] = tuple(float(value) for value in profile.replace("/", ":").split(":"))
+    if steps is not None:
+        wanted["steps"] = steps
+    train.train(**wanted)
+    return f"trained -> {folder}; next: vlbias run --model hf --model_args pretrained={folder} --tasks demo"
+
+
+def _parsed(flags: dict[str, Any]) -> dict[str, Any]:
+    """Flags as config values."""
+    values = dict(flags)
+    for name in ("model_args", "task_args"):
+        if name in values:
+            values[name] = key_values(values[name], flag=f"--{name}")
+    if "metrics" in values:
+        values["metrics"] = tuple(name for name in values["metrics"].split(",") if name)
+        for name in values["metrics"]:
+            rooms.find("metrics", name)
+    if "frame_size" in values:
+        width, x, height = values["frame_size"].lower().partition("x")
+        if not (x and width.isdigit() and height.isdigit()):
+            raise BadConfig(f"--frame_size: found {values['frame_size']!r}; give WxH, as 800x600")
+        values["frame_size"] = (int(width), int(height))
+    if "model" in values:
+        rooms.find("models", values["model"])
+    return values
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, count = text.partition("/")
+    if not (slash and part.isdigit() and count.isdigit() and int(part) < int(count)):
+        raise BadConfig(f"--shard: found {text!r}; give i/N with 0 <= i < N, as 0/4")
+    return int(part), int(count)
+
+
+def _print_plan(asked: Plan, one: RunConfig, how: Display) -> None:
+    from vlbias import dryrun  # noqa: PLC0415  (reads clips, loads a processor)
+
+    for line in dryrun.lines(asked, one):
+        console(how).print(line)

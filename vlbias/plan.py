@@ -1,0 +1,148 @@
+"""From a config to what will be asked: the suite, its probes, the trials of this shard in batches, and their count."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from vlbias import rooms
+from vlbias.config import RunConfig
+from vlbias.errors import BadConfig, BadSuite, UnknownName, nearest
+from vlbias.prompts import Style
+from vlbias.records import Probe, Trial
+from vlbias.strictyaml import read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that will be asked, in order. A batch is asked whole, so its composition never depends on chance."""
+
+    suite: Any
+    suite_name: str
+    probes: tuple[Probe, ...]
+    trials: tuple[Trial, ...]
+    batches: tuple[tuple[Trial, ...], ...]
+    style: Style
+    num_frames: int
+    sampling: Literal["midpoints", "linspace"]
+    frame_size_wh_px: tuple[int, int] | None
+
+
+def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequence[Path] = ()) -> Plan:
+    """What the config asks, checked as far as it can be before a model is loaded."""
+    path, kind = suite_file(config.tasks, include=include)
+    module = rooms.find("probes", kind)
+    suite = _overridden(read(path, module.Suite, error=BadSuite), config.task_args, path=path)
+    probes = limited(module.probes(suite, folder=path.parent), config.limit)
+    slots = positions(config.positions, n_slots=suite.segments)
+    trials = tuple(module.trials(probes, suite=suite, seed=config.seed, slots=slots))
+    mine = tuple(t for t in trials if _shard_of(t.probe.probe_id, shard[1]) == shard[0])
+    batches = tuple(mine[k : k + config.batch_size] for k in range(0, len(mine), config.batch_size))
+    choice, frames = suite.prompt, suite.frames
+    return Plan(
+        suite=suite,
+        suite_name=suite.name,
+        probes=tuple(probes),
+        trials=mine,
+        batches=batches,
+        style=Style(
+            style=config.prompt_style or choice.style,
+            instruction=choice.instruction,
+            closing=choice.closing,
+            system=config.system_instruction or choice.system,
+        ),
+        num_frames=config.num_frames or frames.num_frames,
+        sampling=config.sampling or frames.sampling,
+        frame_size_wh_px=config.frame_size or frames.frame_size,
+    )
+
+
+def suite_names(include: Sequence[Path] = ()) -> dict[str, Path]:
+    """Every suite that can be named, with its file; `include` adds folders of the user's own."""
+    folders = [rooms.data("probes"), *include]
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def suite_file(name: str, *, include: Sequence[Path] = ()) -> tuple[Path, str]:
+    """The file of a suite, by name or by path, and its kind."""
+    known = suite_names(include)
+    path = Path(name) if name.endswith((".yaml", ".yml")) else known.get(name)
+    if path is None:
+        raise UnknownName(what="task", name=name, known=known)
+    if not path.is_file():
+        raise BadSuite(f"{path}: there is no such file; known suites: {', '.join(known)}")
+    try:
+        head = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadSuite(f"{path}: not a YAML file: {error}") from error
+    kind = head.get("kind") if isinstance(head, dict) else None
+    if not isinstance(kind, str) or kind not in rooms.names("probes"):
+        raise BadSuite(f"{path}: kind: found {kind!r}; {nearest(str(kind), rooms.names('probes'))}")
+    return path, kind
+
+
+def limited(probes: Sequence[Probe], limit: str | None) -> list[Probe]:
+    """Whole probes: the first N, a share below 1, or a range a-b (counted from 0, b not included)."""
+    if limit is None:
+        return list(probes)
+    low, dash, high = limit.partition("-")
+    try:
+        if dash:
+            chosen = list(probes[int(low) : int(high)])
+        elif "." in limit:
+            share = float(limit)
+            chosen = list(probes[: round(share * len(probes))]) if 0 < share <= 1 else []
+        else:
+            chosen = list(probes[: int(limit)]) if int(limit) > 0 else []
+    except ValueError as error:
+        raise BadConfig(f"limit: {limit!r} is not a count, a share of 1 or a range a-b") from error
+    if not chosen:
+        raise BadConfig(f"limit: {limit!r} leaves no probe of {len(probes)}; give a count from 1 or a share up to 1.0")
+    return chosen
+
+
+def positions(text: str, *, n_slots: int) -> list[int] | None:
+    """The 0-based slots of `all`, `0,5,9` or `every:2`; None for all."""
+    if text == "all":
+        return None
+    try:
+        if text.startswith("every:"):
+            step = int(text.removeprefix("every:"))
+            chosen = list(range(0, n_slots, step)) if step > 0 else []
+        else:
+            chosen = [int(item) for item in text.split(",")]
+    except ValueError as error:
+        raise BadConfig(f"positions: {text!r} is not all, 0,5,9 or every:2") from error
+    outside = [slot for slot in chosen if not 0 <= slot < n_slots]
+    if outside or not chosen or len(set(chosen)) != len(chosen):
+        raise BadConfig(f"positions: {text!r}: the suite has the slots 0 to {n_slots - 1}, each to be named once")
+    return sorted(chosen)
+
+
+def _shard_of(probe_id: str, count: int) -> int:
+    """Whole probes go to one shard, by a hash that does not depend on the process."""
+    return zlib.crc32(probe_id.encode()) % count
+
+
+def _overridden(suite: Any, changes: dict[str, Any], *, path: Path) -> Any:
+    """The suite with the values of `--task_args` in place of its own, at the top or inside its source."""
+    if not changes:
+        return suite
+    values = suite.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    places = [values, *(part for part in values.get("source", {}).values() if isinstance(part, dict))]
+    models = [type(suite), *(type(part) for _, part in suite.source if part is not None)]
+    known = {field.alias or name: k for k, model in enumerate(models) for name, field in model.model_fields.items()}
+    for key, value in changes.items():
+        if key not in known:
+            raise BadSuite(f"{path}: --task_args: unknown key {key!r}; {nearest(key, known)}")
+        places[known[key]][key] = value
+    try:
+        return type(suite).model_validate_json(json.dumps(values))
+    except ValueError as error:
+        raise BadSuite(f"{path}: --task_args: {error}") from error

@@ -1,0 +1,198 @@
+"""The main job: ask a model every trial of a plan, and keep each answer before it counts.
+
+    plan ─> claim the folder ─> load the model ─> canary ─> for each batch: frames ─> prompts ─> answers ─> store
+
+A batch is asked whole and stored in one synced write. After an interruption a batch that misses a row is asked whole
+again and only its missing rows are added: its composition, and with it every last bit, is that of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlbias.answers import Answer, Asked, Audit, Failure, FrameAudit, asked
+from vlbias.errors import DecodeError
+from vlbias.models import Model
+from vlbias.plan import Plan
+from vlbias.prompts import Style, labels, prompt
+from vlbias.records import FailureKind, Fault, Frames, OptionScores, Prompt, Reply, Segment, Trial
+from vlbias.replies import parse
+from vlbias.store import Store
+from vlbias.videos.cache import FrameCache, template
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is: trials with a stored row, of all."""
+
+    done: int
+    total: int
+    failed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What one session cost."""
+
+    wall_s: float
+    decode_s: float
+    model_s: float
+    n_forwards: int
+    n_tokens: int
+    n_clips_decoded: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How a batch is asked: the model and its settings."""
+
+    model: Model
+    reader: FrameCache
+    style: Style
+    mode: str
+    max_new_tokens: int
+
+
+def ask_all(
+    plan: Plan,
+    asking: Asking,
+    store: Store,
+    *,
+    retry_failed: bool = False,
+    tell: Callable[[Progress], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Spent:
+    """Asks every trial that has no row yet; rows are stored batch by batch."""
+    start, model_s, n_forwards, n_tokens = clock(), 0.0, 0, 0
+    done: Mapping[str, Any] = store.done()
+    kept = {name for name, row in done.items() if isinstance(row, Answer) or not retry_failed}
+    failed = sum(isinstance(done[name], Failure) for name in kept)
+    tell(Progress(done=len(kept), total=len(plan.trials), failed=failed))
+    for batch in plan.batches:
+        if all(trial.trial_id in kept for trial in batch):
+            continue
+        began = clock()
+        decode_before = asking.reader.decode_s
+        rows = ask(batch, asking)
+        fresh = [row for row in rows if row.asked.trial_id not in kept]
+        store.append(fresh)
+        kept |= {row.asked.trial_id for row in fresh}
+        failed += sum(isinstance(row, Failure) for row in fresh)
+        model_s += clock() - began - (asking.reader.decode_s - decode_before)
+        n_forwards += 1
+        n_tokens += sum(row.audit.n_tokens or 0 for row in fresh if row.audit)
+        tell(Progress(done=len(kept), total=len(plan.trials), failed=failed))
+    return Spent(
+        wall_s=clock() - start,
+        decode_s=asking.reader.decode_s,
+        model_s=model_s,
+        n_forwards=n_forwards,
+        n_tokens=n_tokens,
+        n_clips_decoded=asking.reader.n_decoded,
+    )
+
+
+def ask(batch: Sequence[Trial], asking: Asking) -> list[Answer | Failure]:
+    """One row per trial of a batch, in its order."""
+    rows: dict[str, Answer | Failure] = {}
+    prompts: list[Prompt] = []
+    for trial in batch:
+        try:
+            frames = seen(trial, asking.reader) if asking.model.capabilities.needs_frames else {}
+        except DecodeError as error:
+            rows[trial.trial_id] = Failure(
+                asked=asked(trial), kind="decode", reason=error.reason, path=_shown(error.path), decoder=error.decoder
+            )
+            continue
+        prompts.append(prompt(trial, frames, asking.style))
+    for asked_prompt, given in zip(prompts, _replies(prompts, asking)):
+        rows[asked_prompt.trial_id] = _row(asked_prompt, given, batch_size=len(prompts))
+    return [rows[trial.trial_id] for trial in batch]
+
+
+def seen(trial: Trial, reader: FrameCache) -> dict[str, Frames]:
+    """The pixels of every segment of a trial that is not text; template frames are shaped like the evidence."""
+    frames = {s.segment_id: reader.frames(s) for s in trial.segments if s.kind in ("clip", "image")}
+    like = frames[trial.probe.evidence.segment_id]
+    for segment in trial.segments:
+        if segment.kind == "template":
+            frames[segment.segment_id] = template(like, len(like.frames_THWC))
+    return frames
+
+
+def _replies(prompts: Sequence[Prompt], asking: Asking) -> Sequence[OptionScores | Reply | Fault]:
+    if not prompts:
+        return []
+    if asking.mode == "generate":
+        return asking.model.generate(prompts, max_new_tokens=asking.max_new_tokens)
+    return asking.model.score(prompts)
+
+
+def _row(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: int) -> Answer | Failure:
+    trial = given_to.trial
+    assert trial is not None
+    what = asked(trial)
+    audit = _audit(given_to, given, batch_size=batch_size)
+    if isinstance(given, Fault):
+        return Failure(asked=what, kind=given.kind, reason=given.reason, reply=given.reply, audit=audit)
+    if isinstance(given, OptionScores):
+        displayed = max(range(len(given.logprobs)), key=given.logprobs.__getitem__)
+        return Answer(
+            asked=what,
+            chosen=trial.option_order[displayed],
+            logprobs=given.logprobs,
+            level=given.level,
+            reply=given.reply,
+            audit=audit,
+        )
+    return _read_reply(what, given, trial, audit)
+
+
+def _read_reply(what: Asked, given: Reply, trial: Trial, audit: Audit) -> Answer | Failure:
+    read = parse(given.text, options=trial.options, labels=labels(len(trial.options)))
+    if read.index is None:
+        kind: FailureKind = "refused" if read.method == "refused" else "parse"
+        return Failure(
+            asked=what, kind=kind, reason=read.reason or "no option is plainly named", reply=given.text, audit=audit
+        )
+    return Answer(
+        asked=what,
+        chosen=trial.option_order[read.index],
+        logprobs=None,
+        level="generated",
+        reply=given.text,
+        audit=audit,
+    )
+
+
+def _audit(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: int) -> Audit:
+    trial = given_to.trial
+    assert trial is not None
+    shown = {part.place: part.frames for part in given_to.parts if part.place is not None}
+    return Audit(
+        prompt_sha256=given_to.sha256,
+        segments=tuple(_frame_audit(segment, shown.get(place)) for place, segment in enumerate(trial.segments)),
+        segment_spans=() if isinstance(given, Fault) else given.segment_spans,
+        n_tokens=None if isinstance(given, Fault) else given.n_tokens,
+        n_frames=sum(len(frames.frames_THWC) for frames in shown.values() if frames),
+        batch_size=batch_size,
+    )
+
+
+def _frame_audit(segment: Segment, frames: Frames | None) -> FrameAudit:
+    return FrameAudit(
+        segment_id=segment.segment_id,
+        media_sha256=segment.sha256,
+        frames_sha256=frames.sha256 if frames else None,
+        timestamps_s=frames.timestamps_s if frames else (),
+        decoder=frames.decoder if frames else None,
+        decoder_version=frames.decoder_version if frames else None,
+    )
+
+
+def _shown(path: str) -> str:
+    """A path as it may stand in a results file: without the user's folders."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]

@@ -1,0 +1,50 @@
+"""Measures a results folder and writes its reports; asks no model and imports no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vlbias import rooms
+from vlbias.config import METRICS
+from vlbias.errors import BadInput
+from vlbias.estimates import Comparison, Estimate
+from vlbias.metrics import _paired as paired
+from vlbias.reports import Report
+from vlbias.store import read, read_run
+
+WRITERS = ("results", "html", "card", "figures", "tables")
+
+
+def report(folder: Path, *, metrics: Sequence[str] | None = None, seed: int | None = None) -> Report:
+    """What a folder says: its run, its rows, and its estimates, measured afresh from the run's own seed."""
+    run = read_run(folder)
+    outcomes = read(folder).outcomes
+    if not outcomes:
+        raise BadInput(f"{folder}: holds no rows yet; run the same command again to go on")
+    chosen = tuple(metrics or run.config.get("metrics") or METRICS)
+    start = int(run.config.get("seed", 0)) if seed is None else seed
+    return Report(run=run, estimates=tuple(_measured(chosen, outcomes, start)), outcomes=outcomes)
+
+
+def _measured(metrics: Sequence[str], outcomes: Sequence[object], seed: int) -> Iterator[Estimate]:
+    """Each metric has its own stream of chance, so that adding one does not change another."""
+    for name in metrics:
+        module = rooms.find("metrics", name)
+        key = int.from_bytes(name.encode()[:8], "big")
+        yield from module.measure(outcomes, rng=np.random.default_rng([seed, key]))
+
+
+def write(result: Report, *, folder: Path, writers: Sequence[str] = WRITERS) -> list[Path]:
+    """Writes every report into the folder and names the files."""
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    return [path for name in writers for path in rooms.find("reports", name).write(result, folder=folder)]
+
+
+def compare(folders: Sequence[Path], *, seed: int = 0) -> Comparison:
+    """Runs of one suite compared probe by probe: paired differences, p-values adjusted over the pairs."""
+    runs = [(read_run(folder), read(folder).outcomes) for folder in folders]
+    return paired.compare(runs, rng=np.random.default_rng(seed))

@@ -1,0 +1,174 @@
+"""One session of a run: claims the folder, loads the model, hears the canary, asks, and writes down what was run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vlbias import __version__, canary, rooms
+from vlbias.config import RunConfig
+from vlbias.errors import BadInput, NotARun
+from vlbias.estimates import RunInfo
+from vlbias.models import Model
+from vlbias.plan import Plan
+from vlbias.records import Identity, digest
+from vlbias.run import Asking, Progress, Spent, ask_all
+from vlbias.store import Store, append_session, claim, cost, read_run, redacted, write_run
+from vlbias.videos.cache import FrameCache
+
+PACKAGES = ("torch", "transformers", "numpy", "scipy", "av", "decord", "opencv-python-headless", "pydantic")
+ORGANISM = "organism:"
+
+
+def ask(
+    config: RunConfig,
+    plan: Plan,
+    *,
+    folder: Path,
+    shard: tuple[int, int] = (0, 1),
+    retry_failed: bool = False,
+    command: Sequence[str] = (),
+    tell: Callable[[Progress], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> RunInfo:
+    """Runs the plan into `folder`, or goes on where an earlier session of the same config stopped."""
+    suite = plan.suite.model_dump(mode="json")
+    described = {**config.model_dump(mode="json"), "suite_sha256": digest(suite)}
+    claim(folder, config=described, config_sha256=digest(described))
+    with Store(folder, shard=shard) as store, reader(config, plan) as frames:
+        say(f"loading {config.model} {config.model_args.get('pretrained', '')}".rstrip())
+        model = load(config)
+        can(model, config)
+        heard = canary.sing(model, frames.frames)
+        say(f"canary: {heard}")
+        started = now()
+        asking = Asking(
+            model=model, reader=frames, style=plan.style, mode=config.mode, max_new_tokens=config.max_new_tokens
+        )
+        info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard)
+        write_run(folder, info)
+        spent = ask_all(plan, asking, store, retry_failed=retry_failed, tell=tell)
+        append_session(folder, session(spent, started=started, shard=shard))
+    info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard, finished=now())
+    write_run(folder, info)
+    return info
+
+
+def reader(config: RunConfig, plan: Plan) -> FrameCache:
+    """The decoder and its cache, as the config asks."""
+    return FrameCache(
+        cache_folder(),
+        backend=config.video_backend,
+        num_frames=plan.num_frames,
+        rule=plan.sampling,
+        frame_size_wh_px=plan.frame_size_wh_px,
+        time_limit_s=config.decode_limit_s,
+    )
+
+
+def cache_folder() -> Path:
+    """Where decoded and drawn clips are kept between runs: VLBIAS_CACHE_DIR, or the user's cache folder."""
+    chosen = os.environ.get("VLBIAS_CACHE_DIR")
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(chosen) if chosen else (Path(base) if base else Path.home() / ".cache") / "vlbias"
+
+
+def load(config: RunConfig) -> Model:
+    """The model of the config."""
+    model: Model = rooms.find("models", config.model).load(**model_arguments(config))
+    return model
+
+
+def model_arguments(config: RunConfig) -> dict[str, Any]:
+    """What the adapter is given; `pretrained=organism:NAME` is a bundled model."""
+    arguments: dict[str, Any] = dict(config.model_args)
+    if config.device is not None:
+        arguments["device"] = config.device
+    pretrained = arguments.get("pretrained")
+    if isinstance(pretrained, str) and pretrained.startswith(ORGANISM):
+        arguments["pretrained"] = str(organism(pretrained.removeprefix(ORGANISM)))
+    return arguments
+
+
+def organism(name: str) -> Path:
+    """The folder of a bundled organism."""
+    zoo = Path(__file__).parent / "organisms" / "zoo"
+    known = sorted(path.name for path in zoo.iterdir() if (path / "config.json").is_file())
+    if name not in known:
+        raise BadInput(f"unknown organism {name!r}; known: {', '.join(known)}")
+    return zoo / name
+
+
+def can(model: Model, config: RunConfig) -> None:
+    """Refuses a mode that the model does not have, before anything is asked."""
+    if not getattr(model.capabilities, config.mode):
+        raise BadInput(f"mode: the model {model.identity.name} cannot {config.mode}; choose the other mode")
+
+
+def describe(
+    plan: Plan,
+    config: Mapping[str, Any],
+    suite: Mapping[str, Any],
+    identity: Identity,
+    *,
+    folder: Path,
+    command: Sequence[str],
+    heard: str,
+    finished: str | None = None,
+) -> RunInfo:
+    """What was run, with what it has cost so far."""
+    try:
+        created = read_run(folder).created_utc
+    except NotARun:
+        created = now()
+    return RunInfo(
+        run_name=folder.resolve().name,
+        created_utc=created,
+        finished_utc=finished,
+        config=config,
+        config_sha256=digest(config),
+        suite=suite,
+        suite_sha256=digest(suite),
+        identity=identity,
+        versions=versions(),
+        machine=machine(),
+        command=redacted(command),
+        canary=heard,
+        cost=cost(folder),
+        n_asked=len(plan.trials),
+    )
+
+
+def session(spent: Spent, *, started: str, shard: tuple[int, int]) -> dict[str, Any]:
+    """A line of sessions.jsonl."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {**asdict(spent), "started_utc": started, "shard": f"{shard[0]}/{shard[1]}", "peak_memory_bytes": peak}
+
+
+def versions() -> dict[str, str]:
+    """The versions of everything that can change an answer."""
+    found = {"vlbias": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str]:
+    """What kind of machine this is; no name, no address."""
+    return {"system": platform.system(), "processor": platform.machine(), "cores": str(os.cpu_count())}
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
