@@ -1,0 +1,89 @@
+"""Resampling that keeps clusters whole: the bootstrap over clusters and the permutation of slots within them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import stats
+
+from vlbias.estimates import Reference
+from vlbias.metrics._blocks import Floats
+
+BOOTSTRAP_DRAWS = 2000
+PERMUTATIONS = 1999
+CHUNK_NUMBERS = 2_000_000
+ROUNDING = 1e-9
+PERMUTED = f"slots permuted within probes, one permutation per cluster, {PERMUTATIONS} permutations"
+
+
+def bootstrap_sums(table_GK: Floats, *, rng: np.random.Generator, draws: int = BOOTSTRAP_DRAWS) -> Floats:
+    """Sums of the columns over resampled clusters, [draws, K]: G clusters drawn with replacement."""
+    n_clusters = len(table_GK)
+    step = max(1, CHUNK_NUMBERS // max(1, n_clusters))
+    parts = []
+    for start in range(0, draws, step):
+        size = min(step, draws - start)
+        counts_BG = rng.multinomial(n_clusters, np.full(n_clusters, 1.0 / n_clusters), size=size)
+        parts.append(counts_BG.astype(np.float64) @ table_GK)
+    return np.concatenate(parts)
+
+
+def bootstrap_means(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator) -> Floats:
+    """Means over the probes of resampled clusters, [draws, P]; cluster sizes vary with the draw."""
+    drawn = bootstrap_sums(np.column_stack([sums_GP, n_G]), rng=rng)
+    means: Floats = drawn[:, :-1] / drawn[:, -1:]
+    return means
+
+
+def widening(n_clusters: int) -> float:
+    """How much a percentile interval is widened for few clusters: t against z, and G / (G - 1) in the variance."""
+    return float(stats.t.ppf(0.975, n_clusters - 1) / stats.norm.ppf(0.975) * np.sqrt(n_clusters / (n_clusters - 1)))
+
+
+def percentile(
+    drawn_B: Floats, value: float, *, n_clusters: int, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[float, float]:
+    """The 95 % percentile interval, widened about `value` for few clusters and cut at `bounds`."""
+    low, high = np.quantile(drawn_B, [0.025, 0.975])
+    wide = widening(n_clusters)
+    return (
+        float(max(bounds[0], value - wide * max(0.0, value - low))),
+        float(min(bounds[1], value + wide * max(0.0, high - value))),
+    )
+
+
+def exact_share(n_hit: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The Clopper-Pearson interval of a share, 0..1 (Clopper and Pearson 1934)."""
+    tail = (1 - confidence) / 2
+    low = 0.0 if n_hit == 0 else float(stats.beta.ppf(tail, n_hit, n - n_hit + 1))
+    high = 1.0 if n_hit == n else float(stats.beta.ppf(1 - tail, n_hit + 1, n - n_hit))
+    return low, high
+
+
+def permuted_sums(sums_GP: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Iterator[Floats]:
+    """Chunks [b, G, P] of the cluster sums with the slots of each cluster permuted.
+
+    All probes of a cluster move together, so permuting the sums of a cluster is permuting its probes.
+    """
+    step = max(1, CHUNK_NUMBERS // max(1, sums_GP.size))
+    for start in range(0, draws, step):
+        size = min(step, draws - start)
+        yield rng.permuted(np.broadcast_to(sums_GP, (size, *sums_GP.shape)), axis=2)
+
+
+def permuted_curves(sums_GP: Floats, *, rng: np.random.Generator) -> Floats:
+    """Sums over clusters, [permutations, P], when the slots of each cluster are permuted."""
+    return np.concatenate([chunk.sum(axis=1) for chunk in permuted_sums(sums_GP, rng=rng)])
+
+
+def p_at_least(null_B: Floats, observed: float) -> float:
+    """The permutation p-value (1 + b) / (1 + B) of a statistic that is large under an effect; ties count against it."""
+    slack = ROUNDING * max(1.0, abs(observed))
+    return float((1 + np.count_nonzero(null_B >= observed - slack)) / (1 + len(null_B)))
+
+
+def reference(null_B: Floats, *, p_value: float | None, method: str = PERMUTED) -> Reference:
+    """The mean and the 95 % range of a statistic when position has no effect."""
+    low, high = np.quantile(null_B, [0.025, 0.975])
+    return Reference(mean=float(null_B.mean()), low=float(low), high=float(high), p_value=p_value, method=method)

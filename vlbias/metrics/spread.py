@@ -1,0 +1,92 @@
+"""Says how much accuracy varies over slots, always beside what chance alone would make it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vlbias.answers import Outcome, slots
+from vlbias.estimates import Estimate
+from vlbias.metrics._blocks import Blocks, Floats, blocks, by_task, right_points, rows
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_means, p_at_least, permuted_curves, reference
+
+NAMES = {"accuracy_range": "points", "accuracy_variance": "points^2", "accuracy_rms_effect": "points"}
+BASIC = f"cluster bootstrap, basic, {BOOTSTRAP_DRAWS} draws, cut at 0; read it with the reference"
+CORRECTED = f"cluster bootstrap, percentile of the noise-corrected square, {BOOTSTRAP_DRAWS} draws, cut at 0"
+
+
+def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
+    """Range, population variance and noise-corrected root mean square of the slot means of accuracy.
+
+    Range and variance of noisy means are positive without any effect; the reference (slots permuted within clusters)
+    says by how much. The root mean square has that noise taken off, and is cut at 0.
+    """
+    if not outcomes:
+        return []
+    n_slots, out = slots(outcomes), []
+    counts = not rows(outcomes)
+    for task, found in by_task(blocks(outcomes, right_points)):
+        if counts or found.n_clusters < 2 or n_slots < 2:
+            note = "counts only: no answers per probe" if counts else "needs two slots and two clusters of whole probes"
+            out += [_absent(name, found, task=task, note=note) for name in NAMES]
+        else:
+            out += _estimates(found, task=task, rng=rng)
+    return out
+
+
+def _estimates(found: Blocks, *, task: str, rng: np.random.Generator) -> list[Estimate]:
+    sums_GP, n_G = found.sums()
+    curve_P = sums_GP.sum(axis=0) / found.n
+    noise = _noise(sums_GP, n_G)
+    drawn_BP = bootstrap_means(sums_GP, n_G, rng=rng)
+    null_BP = permuted_curves(sums_GP, rng=rng) / found.n
+    out = []
+    for name, unit in NAMES.items():
+        value = float(_statistic(name, curve_P[None], noise)[0])
+        null_B = _statistic(name, null_BP, noise)
+        drawn_B = _statistic(name, drawn_BP, noise * 2)
+        low, high = np.quantile(drawn_B, [0.025, 0.975])
+        if name != "accuracy_rms_effect":
+            low, high = 2 * value - high, 2 * value - low
+        flat = noise == 0.0
+        out.append(
+            Estimate(
+                metric=name,
+                task=task,
+                value=value,
+                unit=unit,
+                low=None if flat else float(max(0.0, low)),
+                high=None if flat else float(max(0.0, high)),
+                interval="not available: every cluster has the same curve"
+                if flat
+                else (CORRECTED if name == "accuracy_rms_effect" else BASIC),
+                n=found.n,
+                clusters=found.n_clusters,
+                reference=reference(null_B, p_value=p_at_least(null_B, value)),
+                notes=found.notes,
+            )
+        )
+    return out
+
+
+def _statistic(name: str, curve_BP: Floats, noise: float) -> Floats:
+    if name == "accuracy_range":
+        return np.asarray(np.ptp(curve_BP, axis=1), dtype=np.float64)
+    variance: Floats = curve_BP.var(axis=1)
+    variance = np.where(variance < 1e-18, 0.0, variance)
+    return variance if name == "accuracy_variance" else np.sqrt(np.maximum(0.0, variance - noise))
+
+
+def _noise(sums_GP: Floats, n_G: Floats) -> float:
+    """The mean over slots of the sampling variance of a slot's distance from the mean (CV1 over clusters)."""
+    centred = sums_GP - sums_GP.mean(axis=1, keepdims=True)
+    residual = centred - n_G[:, None] * centred.sum(axis=0) / n_G.sum()
+    total = float((residual**2).sum()) * len(n_G) / (len(n_G) - 1) / float(n_G.sum()) ** 2 / sums_GP.shape[1]
+    return 0.0 if total < 1e-18 else total
+
+
+def _absent(name: str, found: Blocks, *, task: str, note: str) -> Estimate:
+    return Estimate(
+        metric=name, task=task, unit=NAMES[name], n=found.n, clusters=found.n_clusters, notes=(note, *found.notes)
+    )
