@@ -1,0 +1,156 @@
+"""Compares runs probe by probe: paired differences of level, of contrasts and of spread."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import TypeAlias
+
+import numpy as np
+
+from vlbias.answers import Answer, Failure, Outcome, slots
+from vlbias.errors import BadInput
+from vlbias.estimates import Comparison, Difference, Estimate, RunInfo
+from vlbias.metrics._blocks import Floats, blocks, right_points, rows
+from vlbias.metrics._position_test import contrast_rows
+from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, percentile
+
+Run: TypeAlias = tuple[RunInfo, Sequence[Outcome]]
+Statistic: TypeAlias = Callable[[Floats], Floats]
+METHOD = f"runs swapped within clusters, {PERMUTATIONS} draws; interval: percentile bootstrap over clusters"
+
+
+def compare(runs: Sequence[Run], *, rng: np.random.Generator) -> Comparison:
+    """Compares each pair of runs over the probes that every run answered in every slot.
+
+    The test swaps the runs within clusters (a sign flip of the cluster's differences where the statistic is linear)
+    and is two-sided. Intervals resample clusters. P-values are adjusted over the pairs of each metric (Holm 1979).
+    Runs of different suites or numbers of slots raise BadInput.
+    """
+    n_slots = _checked(runs)
+    kept, cluster_ids, notes = _common([rows(outcomes) for _, outcomes in runs])
+    tables = [blocks(outcomes, right_points) for outcomes in kept]
+    n_clusters = len(set(cluster_ids))
+    if n_clusters < 2:
+        raise BadInput(
+            f"compare: {len(cluster_ids)} probes of {n_clusters} clusters are complete in all runs, needs two"
+        )
+    sums, names = [t.sums() for t in tables], _names([info for info, _ in runs])
+    found = []
+    for a, b in combinations(range(len(runs)), 2):
+        pair = _pair(sums[a][0], sums[b][0], sums[a][1], rng=rng)
+        found += [replace(d, first=names[a], second=names[b]) for d in pair]
+    return Comparison(
+        runs=names,
+        suite_sha256=runs[0][0].suite_sha256,
+        n_slots=n_slots,
+        n_probes=len(cluster_ids),
+        n_clusters=n_clusters,
+        curves=tuple(tuple(float(v) for v in t.values_NP.mean(axis=0)) for t in tables),
+        differences=tuple(_holm(found)),
+        notes=notes,
+    )
+
+
+def _checked(runs: Sequence[Run]) -> int:
+    if len(runs) < 2:
+        raise BadInput(f"compare: needs two or more runs, found {len(runs)}")
+    for info, outcomes in runs:
+        if not rows(outcomes):
+            raise BadInput(f"compare: run {info.run_name!r} holds no rows of single trials, so nothing can be paired")
+    first = runs[0][0]
+    for info, _ in runs[1:]:
+        if info.suite_sha256 != first.suite_sha256:
+            raise BadInput(
+                f"compare: run {first.run_name!r} asked suite {first.suite_sha256[:12]}, run {info.run_name!r} asked "
+                f"{info.suite_sha256[:12]}; only runs of one suite can be compared"
+            )
+    found = {info.run_name: slots(outcomes) for info, outcomes in runs}
+    if len(set(found.values())) != 1:
+        raise BadInput(f"compare: the runs differ in their number of slots: {found}; it must be the same")
+    return next(iter(found.values()))
+
+
+def _common(runs: Sequence[Sequence[Answer | Failure]]) -> tuple[list[list[Outcome]], list[str], tuple[str, ...]]:
+    """The rows of probes that are complete in all runs, their clusters, and a note on those left out."""
+    grouped: list[dict[str, list[Outcome]]] = []
+    clusters: dict[str, str] = {}
+    for outcomes in runs:
+        mine: dict[str, list[Outcome]] = defaultdict(list)
+        for row in outcomes:
+            mine[row.asked.probe_id].append(row)
+            known = clusters.setdefault(row.asked.probe_id, row.asked.cluster_id)
+            if known != row.asked.cluster_id:
+                raise BadInput(f"compare: probe {row.asked.probe_id} has cluster {known} and {row.asked.cluster_id}")
+        grouped.append(mine)
+    whole = [{p for p, found in mine.items() if blocks(found, right_points).n == 1} for mine in grouped]
+    shared = sorted(set.intersection(*whole))
+    lost = len(clusters) - len(shared)
+    notes = (f"{lost} of {len(clusters)} probes are not complete in every run; left out",) if lost else ()
+    return [[o for p in shared for o in mine[p]] for mine in grouped], [clusters[p] for p in shared], notes
+
+
+def _statistics(n_slots: int) -> dict[str, Statistic]:
+    """What is compared, each a function of curves [..., P]."""
+    found: dict[str, Statistic] = {"accuracy": lambda curve: np.asarray(curve.mean(axis=-1))}
+    table = contrast_rows(n_slots)
+    for name in ("head_minus_middle", "neighbour_minus_middle"):
+        if name in table:
+            found[f"accuracy_{name}"] = lambda curve, row=table[name]: np.asarray(curve @ row)  # type: ignore[misc]
+    if n_slots > 1:
+        found["accuracy_range"] = lambda curve: np.asarray(curve.max(axis=-1) - curve.min(axis=-1))
+    return found
+
+
+def _pair(a_GP: Floats, b_GP: Floats, n_G: Floats, *, rng: np.random.Generator) -> list[Difference]:
+    n_slots, total = a_GP.shape[1], n_G.sum()
+    drawn = bootstrap_sums(np.column_stack([a_GP, b_GP, n_G]), rng=rng)
+    drawn_a, drawn_b = (drawn[:, k * n_slots : (k + 1) * n_slots] / drawn[:, -1:] for k in (0, 1))
+    swaps_BG = rng.integers(0, 2, size=(PERMUTATIONS, len(n_G))).astype(np.float64)
+    moved_BP = swaps_BG @ (a_GP - b_GP)
+    swapped_a, swapped_b = (a_GP.sum(axis=0) - moved_BP) / total, (b_GP.sum(axis=0) + moved_BP) / total
+    curve_a, curve_b = a_GP.sum(axis=0) / total, b_GP.sum(axis=0) / total
+    found = []
+    for metric, of in _statistics(n_slots).items():
+        first, second = float(of(curve_a)), float(of(curve_b))
+        low, high = percentile(of(drawn_a) - of(drawn_b), first - second, n_clusters=len(n_G))
+        p = p_at_least(np.abs(of(swapped_a) - of(swapped_b)), abs(first - second))
+        estimate = Estimate(
+            metric=metric, value=first - second, unit="points", low=low, high=high, interval=METHOD, n=int(total),
+            clusters=len(n_G),
+        )  # fmt: skip
+        found.append(
+            Difference(
+                first="",
+                second="",
+                first_value=first,
+                second_value=second,
+                estimate=estimate,
+                p_value=p,
+                p_adjusted=None,
+                adjusted="",
+            )  # fmt: skip
+        )
+    return found
+
+
+def _holm(found: Sequence[Difference]) -> list[Difference]:
+    """P-values stepped down over the pairs of each metric."""
+    out = list(found)
+    for metric in dict.fromkeys(d.estimate.metric for d in found):
+        places = [k for k, d in enumerate(found) if d.estimate.metric == metric]
+        named = f"Holm over {len(places)} pairs" if len(places) > 1 else "one pair, not adjusted"
+        reached = 0.0
+        for rank, k in enumerate(sorted(places, key=lambda k: found[k].p_value or 0.0)):
+            p = found[k].p_value
+            if p is not None:
+                reached = max(reached, min(1.0, (len(places) - rank) * p))
+                out[k] = replace(found[k], p_adjusted=reached, adjusted=named)
+    return out
+
+
+def _names(infos: Sequence[RunInfo]) -> tuple[str, ...]:
+    names = [info.run_name for info in infos]
+    return tuple(n if names.count(n) == 1 else f"{n} ({k + 1})" for k, n in enumerate(names))
