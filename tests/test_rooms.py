@@ -1,5 +1,6 @@
 """Every file of every room is found by its name and holds its room's contract."""
 
+import ast
 import doctest
 import importlib
 from pathlib import Path
@@ -29,8 +30,9 @@ def test_a_file_holds_its_rooms_contract(room: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", rooms.names("videos", prefix="decode_"))
 def test_a_decoder_file_holds_the_decoders_contract(name: str) -> None:
-    module = rooms.find("videos", name, prefix="decode_")
-    assert all(callable(getattr(module, part)) for part in DECODER)
+    # Read and not imported: a decoder's library may be absent.
+    text = (Path(rooms.__file__).parent / "videos" / f"decode_{name}.py").read_text()
+    assert set(DECODER) <= {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
 
 
 def test_a_misspelt_name_is_told_its_neighbours() -> None:

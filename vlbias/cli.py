@@ -58,7 +58,7 @@ def run(
     dry_run: Annotated[bool, option("--dry_run", help="Print the plan and stop.")] = False,
     display: Annotated[Text, option("--display", help="rich, plain or none.")] = None,
 ) -> None:
-    """Measure a model; without flags, the bundled organism on the bundled clips."""
+    """Measure a model; without flags, the bundled model on the bundled suite."""
     from vlbias import job
 
     flags = {key: value for key, value in locals().items() if key in job.CONFIG_FLAGS and value is not None}

@@ -12,7 +12,7 @@ from vlbias.models import Model
 from vlbias.records import Fault, Frames, Part, Prompt
 from vlbias.videos.cache import FrameCache
 
-ENGINES = {"hf": {"pretrained": str(Path(__file__).parent / "organisms" / "zoo" / "u10")}}
+ZOO = Path(__file__).parent / "organisms" / "zoo"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,8 @@ class Finding:
 def examine() -> list[Finding]:
     """Every decoder and every engine, tried for real."""
     found = [decoder(name) for name in rooms.names("videos", prefix="decode_")]
-    return found + [engine(name, arguments) for name, arguments in ENGINES.items()]
+    bundled = sorted(path.parent for path in ZOO.glob("*/config.json"))
+    return found + [engine("hf", {"pretrained": str(path)}) for path in bundled[:1]]
 
 
 def decoder(name: str) -> Finding:

@@ -101,9 +101,9 @@ def model_arguments(config: RunConfig) -> dict[str, Any]:
 def organism(name: str) -> Path:
     """The folder of a bundled organism."""
     zoo = Path(__file__).parent / "organisms" / "zoo"
-    known = sorted(path.name for path in zoo.iterdir() if (path / "config.json").is_file())
+    known = sorted(path.parent.name for path in zoo.glob("*/config.json"))
     if name not in known:
-        raise BadInput(f"unknown organism {name!r}; known: {', '.join(known)}")
+        raise BadInput(f"unknown organism {name!r}; known: {', '.join(known) or 'none'}")
     return zoo / name
 
 
