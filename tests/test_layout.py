@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"errors", "records", "prompts"},
     "metrics": SPEECH,
     "formats": SPEECH,
-    "debias": SPEECH | {"models"},
+    "debias": SPEECH | {"models", "attention"},
     "organisms": {"errors", "records", "rooms", "probes", "videos", "prompts", "models"},
     "reports": SPEECH,
     "plan": SPEECH | {"rooms", "config", "probes", "prompts", "strictyaml"},
@@ -44,7 +44,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "job": SPEECH
     | {"rooms", "config", "display", "plan", "session", "dryrun", "scoring", "store", "parquet", "reports", "imports"}
     | {"strictyaml", "probes", "videos", "organisms"},
-    "cli": {"errors", "job", "scoring", "listing", "doctor"},
+    "attention": {"errors", "records"},
+    "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
+    "commands": SPEECH | {"rooms", "job", "scoring", "listing", "display"},
+    "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }
 TORCH = {"torch", "transformers", "open_clip", "torchvision", "torchcodec"}
 PIXELS = {"decord", "cv2", "av"}

@@ -53,6 +53,7 @@ class Asked:
     n_options: int
     gold: int | None
     option_order: tuple[int, ...]
+    factors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,7 @@ def asked(trial: Trial) -> Asked:
         n_options=len(probe.options),
         gold=probe.gold,
         option_order=trial.option_order,
+        factors=trial.factors,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from vlbias import __version__
+from vlbias import __version__, rooms
 from vlbias.errors import BadInput, VlbiasError
 
 app = typer.Typer(
@@ -20,8 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "VLBIAS"},
 )
-organism_app = typer.Typer(help="Tiny models with a planted bias.", no_args_is_help=True)
-app.add_typer(organism_app, name="organism")
 
 Text: TypeAlias = str | None
 Folder = Annotated[Path, typer.Argument(help="A results folder.")]
@@ -186,18 +184,17 @@ def draw(
     print(job.freeze(suite, folder=output_path, seed=seed))
 
 
-@organism_app.command("train")
-def organism_train(
-    output_path: Annotated[Path, option("--output_path", "-o", help="Folder for the trained organism.")],
-    profile: Annotated[Text, option("--profile", help="Planted share seen per slot, a:b:...")] = None,
-    steps: Annotated[int | None, option("--steps", help="Optimiser steps.")] = None,
-    seed: Annotated[int, option("--seed", help="One integer.")] = 0,
-    device: Annotated[str, option("--device", help="cpu or cuda.")] = "cpu",
-) -> None:
-    """Train a tiny Qwen2-VL from scratch on the drawn world, with a planted position bias."""
-    from vlbias import job
+def add_commands(to: typer.Typer) -> None:
+    """Every file of the room `commands` as a command, or as a group of commands where it holds an `app`."""
+    for name in rooms.names("commands"):
+        module, shown = rooms.find("commands", name), name.replace("_", "-")
+        if hasattr(module, "app"):
+            to.add_typer(module.app, name=shown)
+        else:
+            to.command(shown)(module.command)
 
-    print(job.train_organism(output_path, profile=profile, steps=steps, seed=seed, device=device))
+
+add_commands(app)
 
 
 def version_wanted(arguments: list[str]) -> bool:

@@ -13,7 +13,6 @@ from vlbias.records import digest
 from vlbias.strictyaml import read
 
 Scalar = str | int | float | bool | None
-METRICS = ("curve", "contrasts", "spread", "flips", "shape", "levelgauge", "failures")
 
 
 class RunConfig(BaseModel):
@@ -25,7 +24,7 @@ class RunConfig(BaseModel):
     model_args: dict[str, Scalar] = Field(default_factory=dict)
     tasks: str
     task_args: dict[str, Scalar] = Field(default_factory=dict)
-    metrics: tuple[str, ...] = METRICS
+    metrics: tuple[str, ...] | None = None  # None: those of the kind of probe
     limit: str | None = None
     positions: str = "all"
     num_frames: int | None = Field(default=None, ge=1, le=4096)

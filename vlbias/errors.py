@@ -5,6 +5,7 @@ VlbiasError                 anything this package says on purpose
 │   ├── UnknownName         a name that no room holds; tells the nearest known ones
 │   ├── BadSuite            a suite that cannot be asked
 │   ├── BadConfig           a config with an unknown key or a bad value
+│   ├── NotApplicable       a correction or a metric that this run cannot have; says what is missing
 │   └── NotARun             a folder that is not a results folder, or one that is damaged
 ├── RunRefused              the run must not start or go on                              (exit code 4)
 │   ├── RunLocked           another process writes to this folder
@@ -46,6 +47,10 @@ class BadSuite(BadInput):
 
 class BadConfig(BadInput):
     """A config with an unknown key or a bad value."""
+
+
+class NotApplicable(BadInput):
+    """A correction or a metric that this run cannot have; says what is missing and what would give it."""
 
 
 class NotARun(BadInput):

@@ -102,7 +102,8 @@ class Trial:
     """A probe with its evidence in one slot and its options in one order.
 
     `segments` is the whole order as the model meets it. `slot` is 0-based; None means the probe alone, without
-    context. `option_order[k]` is the suite's index of the option displayed at place k.
+    context. `option_order[k]` is the suite's index of the option displayed at place k. `factors` are the other things
+    that vary between trials of a probe, by name: a cell, a label style, a content order.
     """
 
     trial_id: str
@@ -111,6 +112,7 @@ class Trial:
     n_slots: int
     segments: tuple[Segment, ...]
     option_order: tuple[int, ...]
+    factors: tuple[tuple[str, str], ...] = ()
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from vlbias import rooms
-from vlbias.config import METRICS
 from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Estimate
 from vlbias.metrics import _paired as paired
 from vlbias.reports import Report
 from vlbias.store import read, read_run
 
+METRICS = ("curve", "contrasts", "spread", "flips", "shape", "levelgauge", "failures")
 WRITERS = ("results", "html", "card", "figures", "tables")
 
 
@@ -25,9 +25,17 @@ def report(folder: Path, *, metrics: Sequence[str] | None = None, seed: int | No
     outcomes = read(folder).outcomes
     if not outcomes:
         raise BadInput(f"{folder}: holds no rows yet; run the same command again to go on")
-    chosen = tuple(metrics or run.config.get("metrics") or METRICS)
+    chosen = tuple(metrics or run.config.get("metrics") or of_kind(run.suite.get("kind")))
     start = int(run.config.get("seed", 0)) if seed is None else seed
     return Report(run=run, estimates=tuple(_measured(chosen, outcomes, start)), outcomes=outcomes)
+
+
+def of_kind(kind: str | None) -> tuple[str, ...]:
+    """The metrics of a kind of probe: what its file names in `METRICS`, else those of a sweep over slots."""
+    if kind is None:
+        return METRICS
+    found: tuple[str, ...] = getattr(rooms.find("probes", kind), "METRICS", METRICS)
+    return found
 
 
 def _measured(metrics: Sequence[str], outcomes: Sequence[object], seed: int) -> Iterator[Estimate]:

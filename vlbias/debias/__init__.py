@@ -1,1 +1,80 @@
-"""Corrections: one file, one method. The room is open; its first methods come with the next releases."""
+"""Corrections: one file, one method, of one of three shapes; the file's name is the name in `--debias` and `--method`.
+
+Contract of a file here: `SHAPE`, one of "before", "inside", "after", and `load(**options)`, which gives a `Reorder`, a
+`Patch` or a `Calibration`. An unknown option is a BadInput that names the known ones. A method that cannot apply to a
+kind of probe, or lacks what it needs (log-probabilities, attentions, enough probes to fit), raises `NotApplicable`
+from `needs` before anything is asked. A correction is fitted on probes that no reported number uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from vlbias.answers import Answer
+from vlbias.models import Model
+from vlbias.records import Prompt, Trial
+
+Shape = Literal["before", "inside", "after"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a correction is applied to: the kind of probe, the model's identity and what the answers carry."""
+
+    kind: str
+    n_slots: int
+    n_options: int
+    logprobs: bool
+    white_box: bool
+    family: str | None = None
+
+
+class Reorder(Protocol):
+    """Before: a trial becomes several trials or prompts, whose answers become one."""
+
+    def needs(self, setting: Setting) -> None:
+        """Raises NotApplicable, with what is missing and what would give it."""
+
+    def expand(self, prompt: Prompt, *, rng: np.random.Generator) -> list[Prompt]:
+        """The prompts to ask in place of one; the first is the unchanged one where the method asks it."""
+
+    def merge(self, trial: Trial, answers: Sequence[Answer]) -> Answer:
+        """One answer of those to the expanded prompts, in their order."""
+
+
+class Patch(Protocol):
+    """Inside: a change of the model that a context manager puts in and takes out, also after an error."""
+
+    def needs(self, setting: Setting) -> None:
+        """Raises NotApplicable, with what is missing and what would give it."""
+
+    def applied(self, model: Model) -> AbstractContextManager[Model]:
+        """The model with the patch; outside of the context it is as it was."""
+
+
+class Correction(Protocol):
+    """A fitted calibration: pure, and small enough to be JSON."""
+
+    def __call__(self, answer: Answer) -> Answer:
+        """The corrected answer."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Everything needed to make it again."""
+
+
+class Calibration(Protocol):
+    """After: fitted on answers, applied to other answers."""
+
+    def needs(self, setting: Setting) -> None:
+        """Raises NotApplicable, with what is missing and what would give it."""
+
+    def fit(self, answers: Sequence[Answer], *, rng: np.random.Generator) -> Correction:
+        """The correction fitted on these answers; they may not be answers that are reported."""
+
+    def from_json(self, saved: Mapping[str, Any]) -> Correction:
+        """A correction that was saved."""

@@ -2,7 +2,8 @@
 
 Contract of a file here: `Suite`, a strict pydantic model of what stands in the YAML under this kind, and
 `probes(suite, *, folder)` and `trials(...)` below. Balanced by construction: every probe visits every slot, gold
-letters are uniform, and `--limit` takes whole probes.
+letters are uniform, and `--limit` takes whole probes. A kind whose trials are not a sweep over slots names the metrics
+that measure it in a tuple `METRICS`.
 """
 
 from __future__ import annotations
