@@ -26,7 +26,8 @@ class Estimate:
     """A number with its interval, its n, its clusters and its no-effect reference.
 
     `value` is None when it cannot be had (`notes` say why); `label` holds what is a word and not a number.
-    `low` and `high` are None when no interval can be had (`interval` says why). `slot` is 0-based.
+    `low` and `high` are None when no interval can be had (`interval` says why). `slot` is 0-based. `cell` is the place
+    of a number that has two or more coordinates, 0-based: (row, column) of a map, as (content slot, label slot).
     """
 
     metric: str
@@ -44,11 +45,14 @@ class Estimate:
     reference: Reference | None = None
     adjusted: str | None = None
     notes: tuple[str, ...] = ()
+    cell: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for number in (self.value, self.low, self.high):
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"{self.metric}: {number} is not a number that can be reported")
+        if self.cell is not None and (len(self.cell) < 2 or min(self.cell) < 0):
+            raise ValueError(f"{self.metric}: a cell has two or more coordinates from 0, found {self.cell}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from vlbias.errors import NotARun
+from vlbias.estimates import Estimate
 from vlbias.reports import results
 
 
@@ -10,6 +12,12 @@ def test_estimates_come_back_as_they_were_written(report, tmp_path):
     (path,) = results.write(report, folder=tmp_path)
     assert results.estimates_from(path) == list(report.estimates)
     assert results.estimates_from(tmp_path) == list(report.estimates)
+
+
+def test_the_cell_of_an_estimate_comes_back(report, tmp_path):
+    held = Estimate(metric="map", value=3.0, cell=(2, 5))
+    (path,) = results.write(replace(report, estimates=[held]), folder=tmp_path)
+    assert results.estimates_from(path) == [held]
 
 
 def test_accuracy_is_a_share_under_the_key_that_harnesses_share(report, tmp_path):

@@ -125,6 +125,8 @@ def _estimate(row: Mapping[str, Any]) -> Estimate:
     fields = dict(row)
     if fields.get("reference") is not None:
         fields["reference"] = Reference(**fields["reference"])
+    if fields.get("cell") is not None:
+        fields["cell"] = tuple(fields["cell"])
     return Estimate(**{**fields, "notes": tuple(fields.get("notes", ()))})
 
 

@@ -14,7 +14,7 @@ from vlbias.reports._reading import contrasts, curve, interval, p_value, pick, r
 from vlbias.reports._text import clean, save
 
 COLUMNS = ("metric", "task", "slot", "value", "label", "unit", "low", "high", "confidence", "interval", "n", "clusters",
-           "reference_mean", "reference_low", "reference_high", "p_value", "adjusted", "notes")  # fmt: skip
+           "reference_mean", "reference_low", "reference_high", "p_value", "adjusted", "notes", "cell")  # fmt: skip
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "–": "--",
          "²": "$^2$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
          **{c: "\\" + c for c in "&%$#_{}"}}  # fmt: skip
@@ -62,7 +62,8 @@ def as_csv(estimates: Sequence[Estimate]) -> str:
         r = e.reference
         none = (None, None, None, None) if r is None else (r.mean, r.low, r.high, r.p_value)
         row = (e.metric, e.task, e.slot, e.value, e.label, e.unit, e.low, e.high, e.confidence, e.interval, e.n,
-               e.clusters, *none, e.adjusted, "; ".join(e.notes))  # fmt: skip
+               e.clusters, *none, e.adjusted, "; ".join(e.notes),
+               None if e.cell is None else ",".join(map(str, e.cell)))  # fmt: skip
         writer.writerow([_inert(cell) if isinstance(cell, str) else cell for cell in row])
     return page.getvalue()
 
