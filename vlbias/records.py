@@ -80,7 +80,8 @@ class Probe:
     """A question and its evidence, with the segments that surround the evidence, in their fixed order.
 
     `gold` is the index of the right option among `options` as the suite holds them (None: open-ended).
-    `cluster_id` names what probes share (their source clip): the unit of resampling.
+    `cluster_id` names what probes share (their source clip): the unit of resampling. `rival_gold` is the option for
+    which the first background stands, where that background contradicts the evidence.
     """
 
     probe_id: str
@@ -91,6 +92,7 @@ class Probe:
     evidence: Segment
     backgrounds: tuple[Segment, ...]
     cluster_id: str
+    rival_gold: int | None = None
 
     def __post_init__(self) -> None:
         if self.gold is not None and not 0 <= self.gold < len(self.options):

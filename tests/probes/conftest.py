@@ -65,3 +65,45 @@ def load() -> Callable[[Path], list[Probe]]:
         return insertion.probes(read(folder / "hand.yaml", insertion.Suite, error=BadSuite), folder=folder)
 
     return loaded
+
+
+ORDER_YAML = """\
+name: own
+kind: {kind}
+version: 1
+description: written by hand
+licence: CC0-1.0
+source: {{items: {{file: own.jsonl, media: media}}}}
+"""
+
+
+@pytest.fixture
+def shown_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes own.yaml of a kind of order probe, own.jsonl and media/ with two clips and four images."""
+
+    def made(kind: str, rows: list[dict[str, Any]], more: str = "segments: 3\n") -> Path:
+        (tmp_path / "media").mkdir(exist_ok=True)
+        for name in ("e.mp4", "b.mp4", *(f"i{k}.png" for k in range(4))):
+            (tmp_path / "media" / name).write_bytes(name.encode())
+        (tmp_path / "own.yaml").write_text(ORDER_YAML.format(kind=kind) + more)
+        (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return tmp_path
+
+    return made
+
+
+@pytest.fixture
+def conflict_row() -> dict[str, Any]:
+    """A clip that shows red, a passage that says blue, and one clip around them."""
+    return {
+        "probe_id": "p0",
+        "task": "colour",
+        "question": "what colour is the car?",
+        "options": ["red", "blue", "green car"],
+        "gold": "red",
+        "rival_gold": "blue",
+        "evidence": clip("e.mp4"),
+        "rival": {"kind": "text", "text": "the car is blue."},
+        "backgrounds": [clip("b.mp4")],
+        "cluster_id": "e",
+    }

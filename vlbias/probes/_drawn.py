@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -60,7 +60,7 @@ def draw(source: DrawnSource, *, segments: int, context: Context) -> list[Probe]
         Segment(segment_id=f"clip-{k:04d}", scenes=(_scene(content, source, rng=of_scenes),))
         for k, content in enumerate(contents)
     ]
-    chosen = _tasks(contents, count=source.questions_per_clip, rng=of_questions)
+    chosen = spread_tasks([truths(c) for c in contents], count=source.questions_per_clip, rng=of_questions)
     pools = {shape: [k for k, content in enumerate(contents) if content.shape == shape] for shape in SHAPES}
     probes = []
     for k, (content, clip) in enumerate(zip(contents, clips, strict=True)):
@@ -113,14 +113,14 @@ def _scene(
     )
 
 
-def _tasks(contents: Sequence[Content], *, count: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
-    """The tasks asked of each clip: those that few clips can answer first, then those asked least so far."""
-    offered = Counter(task for content in contents for task in truths(content))
+def spread_tasks(offers: Sequence[Collection[str]], *, count: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
+    """`count` tasks of those that each clip offers: first those that few offer, then those asked least so far."""
+    offered = Counter(task for offer in offers for task in offer)
     asked: Counter[str] = Counter()
     chosen = []
-    for content in contents:
-        able = [str(task) for task in rng.permutation(sorted(truths(content)))]
-        able.sort(key=lambda task: (offered[task] >= len(contents), asked[task]))
+    for offer in offers:
+        able = [str(task) for task in rng.permutation(sorted(offer))]
+        able.sort(key=lambda task: (offered[task] >= len(offers), asked[task]))
         chosen.append(tuple(able[:count]))
         asked.update(able[:count])
     return chosen
@@ -154,7 +154,7 @@ def _backgrounds(
             film_s=film_s,
             scenes=(_scene(around[0][0], source, rng=rng, duration_s=film_s),),
         )
-    texts = tuple(_passage(content) for content, _ in around)
+    texts = tuple(passage(content) for content, _ in around)
     found = surround(context, clips, n=n, index=index, given=Given(passages=(texts,)), where="drawn")
     return tuple(_named(segment, index) for segment in found)
 
@@ -165,7 +165,7 @@ def _named(segment: Segment, index: int) -> Segment:
     return Segment(segment_id=f"{segment.segment_id}-{index:04d}", kind="text", text=segment.text)
 
 
-def _passage(content: Content) -> str:
+def passage(content: Content) -> str:
     """What a clip shows, in the words of the questions."""
     thing = f"{content.what} dots are" if content.companion == "dots" else f"the {content.companion} {content.what} is"
     side = content.side if content.side in ("above", "below") else f"to the {content.side} of"

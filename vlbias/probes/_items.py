@@ -5,28 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import Field
 
 from vlbias.errors import BadSuite
 from vlbias.probes._choices import Strict
 from vlbias.probes._contexts import Context, Given, surround
+from vlbias.probes._lines import Line, Text, lines
 from vlbias.probes._paths import inside, listed, sha256_of
 from vlbias.records import Probe, Segment
-
-MAX_LINE_BYTES = 1_000_000
-
-
-def _plain(text: str) -> str:
-    if not text.strip():
-        raise ValueError("the text is empty; write it")
-    if any(ord(letter) < 32 and letter not in "\n\t" for letter in text):
-        raise ValueError("the text has a NUL or another control character; drop it")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_plain)]
 
 
 class ItemsSource(Strict):
@@ -48,10 +36,9 @@ class Clip(Strict):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Item(Strict):
+class Item(Line):
     """One line. `gold` is the right option's index from 0, or its text; null when the question is open-ended."""
 
-    probe_id: Annotated[str, Field(pattern=r"^[^\s/\\\x00-\x1f]{1,200}$")]
     task: Text
     question: Text
     options: tuple[Text, ...]
@@ -63,26 +50,13 @@ class Item(Strict):
 
 def read(path: Path, *, media: Path, segments: int, context: Context, given: Given) -> list[Probe]:
     """The probes of an item file. All bad lines are named in one error, the first 20 in full."""
-    if not path.is_file():
-        raise BadSuite(f"{path}: the item file is missing; put it there or set source.items.file to its path")
     if not media.is_dir():
         raise BadSuite(f"{media}: the folder of media is missing; put it there or set source.items.media to its path")
     problems: list[str] = []
     probes: list[Probe] = []
     hashes: dict[str, str] = {}
-    first: dict[str, int] = {}
-    for number, raw in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not raw.strip():
-            continue
+    for number, item in lines(path, Item, problems=problems):
         where = f"{path}:{number}"
-        item = _item(raw, where=where, problems=problems)
-        if item is None:
-            continue
-        if item.probe_id in first:
-            problems.append(
-                f"{where}: the probe_id {item.probe_id!r} stands in line {first[item.probe_id]} too; rename one"
-            )
-        first.setdefault(item.probe_id, number)
         faults = [*_faults(item), *_media_faults(item, media=media, hashes=hashes)]
         problems += [f"{where}: {fault}" for fault in faults]
         if not faults:
@@ -101,7 +75,7 @@ def read(path: Path, *, media: Path, segments: int, context: Context, given: Giv
 
 def write(probes: Sequence[Probe], path: Path, *, media: Path) -> None:
     """Write probes over clips in `media` as an item file; each clip needs its path and its sha256."""
-    lines = []
+    written = []
     for probe in probes:
         row = {
             "probe_id": probe.probe_id,
@@ -113,39 +87,8 @@ def write(probes: Sequence[Probe], path: Path, *, media: Path) -> None:
             "backgrounds": [_row(segment, media=media) for segment in probe.backgrounds],
             "cluster_id": probe.cluster_id,
         }
-        lines.append(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-    path.write_bytes("".join(lines).encode())
-
-
-def _item(raw: bytes, *, where: str, problems: list[str]) -> Item | None:
-    if len(raw) > MAX_LINE_BYTES:
-        problems.append(f"{where}: {len(raw)} bytes in one line; a line has at most {MAX_LINE_BYTES}")
-        return None
-    try:
-        text = raw.decode()
-        json.dumps(json.loads(text, object_pairs_hook=_once), ensure_ascii=False).encode()
-        return Item.model_validate_json(text)
-    except UnicodeDecodeError as bad:
-        problems.append(f"{where}: the byte 0x{raw[bad.start]:02x} is not UTF-8; save the file as UTF-8")
-    except UnicodeEncodeError:
-        problems.append(
-            f"{where}: found half of a surrogate pair (\\ud800 to \\udfff); drop it or write the whole sign"
-        )
-    except ValidationError as bad:
-        for fault in bad.errors():
-            name = ".".join(str(part) for part in fault["loc"])
-            remedy = f"; known keys: {', '.join(Item.model_fields)}" if fault["type"] == "extra_forbidden" else ""
-            problems.append(f"{where}: {name + ': ' if name else ''}{fault['msg']}{remedy}")
-    except (ValueError, RecursionError) as bad:
-        problems.append(f"{where}: not a JSON object ({bad}); write one object per line")
-    return None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
+        written.append(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+    path.write_bytes("".join(written).encode())
 
 
 def _faults(item: Item) -> list[str]:

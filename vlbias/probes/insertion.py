@@ -19,6 +19,7 @@ from vlbias.probes._items import ItemsSource
 from vlbias.probes._levelgauge import LevelGaugeSource
 from vlbias.probes._orders import OrderRule, option_orders
 from vlbias.probes._paths import place
+from vlbias.probes._soundness import same
 from vlbias.records import Probe, Segment, Trial
 
 
@@ -124,7 +125,7 @@ def check(suite: Suite, probes: Sequence[Probe]) -> list[str]:
             problems.append(f"{start}an option stands twice; make them differ")
         if probe.gold is not None and len(probe.options) < 2:
             problems.append(f"{start}found {len(probe.options)} option; give at least 2")
-        if any(_same(segment, probe.evidence) for segment in probe.backgrounds):
+        if any(same(segment, probe.evidence) for segment in probe.backgrounds):
             problems.append(f"{start}a background is the evidence itself; take another clip")
     return problems
 
@@ -157,11 +158,3 @@ def _inserted(probe: Probe, slot: int | None) -> tuple[Segment, ...]:
     if slot is None:
         return (probe.evidence,)
     return (*probe.backgrounds[:slot], probe.evidence, *probe.backgrounds[slot:])
-
-
-def _same(one: Segment, other: Segment) -> bool:
-    if one.kind != other.kind:
-        return False
-    by_file = one.path is not None and (one.path, one.start_s, one.end_s) == (other.path, other.start_s, other.end_s)
-    by_bytes = one.sha256 is not None and one.sha256 == other.sha256
-    return by_file or by_bytes or (bool(one.scenes) and one.scenes == other.scenes)
