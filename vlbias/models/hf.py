@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from vlbias.models._positions import RULES, apply_rule
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
 
 Ready = tuple[Encoded, Tokens]
+Watch = Callable[[Sequence[Ready], Mapping[str, torch.Tensor]], None]
 
 
 def load(
@@ -86,13 +87,19 @@ def tokens(prompts: Sequence[Prompt], **model_args: Any) -> list[int]:
 
 
 class HFModel:
-    """A loaded model. `model` and `processor` are the Hugging Face objects, for patches that work inside."""
+    """A loaded model. `model` and `processor` are the Hugging Face objects, for patches that work inside.
+
+    A patch that must know where the segments of a batch lie sets `watch`: it is called with the prompts (and the tokens
+    appended to them) and the padded batch before every forward. While it is set nothing is shared between prompts, and
+    every forward over a prompt holds the whole prompt.
+    """
 
     def __init__(self, *, model: Any, processor: Any, identity: Identity) -> None:
         self.model = model
         self.processor = processor
         self.identity = identity
         self.capabilities = Capabilities(score=True, generate=True, nll=True)
+        self.watch: Watch | None = None
         self._style: Dialect = dialect(processor)
         self._accepts = inspect.signature(model.forward).parameters
         self._has_rope_index = hasattr(model.model, "get_rope_index")
@@ -238,6 +245,8 @@ class HFModel:
             self.model.model.rope_deltas = None
         elif "position_ids" in self._accepts:
             batch["position_ids"] = (batch["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        if self.watch is not None:
+            self.watch(rows, batch)
         known = {name: value for name, value in batch.items() if name in self._accepts}
         return {
             name: value.to(self.model.device, self.model.dtype if value.is_floating_point() else None)
