@@ -4,14 +4,18 @@ Contract of a file here: `SHAPE`, one of "before", "inside", "after", and `load(
 `Patch` or a `Calibration`. An unknown option is a BadInput that names the known ones. A method that cannot apply to a
 kind of probe, or lacks what it needs (log-probabilities, attentions, enough probes to fit), raises `NotApplicable`
 from `needs` before anything is asked. A correction is fitted on probes that no reported number uses.
+
+A method asks for more than the trial as it stands by giving other prompts. `Write` makes the prompt of a changed
+trial (another order, another question) in the run's own style, with the frames of the prompt at hand. The trials of
+such prompts carry the factor `MARK`, so that their answers are never taken for plain ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,11 +24,18 @@ from vlbias.models import Model
 from vlbias.records import Prompt, Trial
 
 Shape = Literal["before", "inside", "after"]
+Write: TypeAlias = Callable[[Trial], Prompt]
+MARK = "asked_for"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a correction is applied to: the kind of probe, the model's identity and what the answers carry."""
+    """What a correction is applied to: the kind of probe, the model's identity and what the answers carry.
+
+    `n_options` is the smallest number of options of a probe. `n_fit` counts the probes to fit on; None when nothing
+    is fitted. `asks_model` says whether the model is at hand and can be asked more; `generates` whether it can write;
+    `frames` whether it sees pixels; `answer_is_segment` whether the options name places in the order.
+    """
 
     kind: str
     n_slots: int
@@ -32,6 +43,11 @@ class Setting:
     logprobs: bool
     white_box: bool
     family: str | None = None
+    n_fit: int | None = None
+    asks_model: bool = True
+    generates: bool = False
+    frames: bool = True
+    answer_is_segment: bool = False
 
 
 class Reorder(Protocol):
@@ -40,7 +56,7 @@ class Reorder(Protocol):
     def needs(self, setting: Setting) -> None:
         """Raises NotApplicable, with what is missing and what would give it."""
 
-    def expand(self, prompt: Prompt, *, rng: np.random.Generator) -> list[Prompt]:
+    def expand(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
         """The prompts to ask in place of one; the first is the unchanged one where the method asks it."""
 
     def merge(self, trial: Trial, answers: Sequence[Answer]) -> Answer:
@@ -73,8 +89,11 @@ class Calibration(Protocol):
     def needs(self, setting: Setting) -> None:
         """Raises NotApplicable, with what is missing and what would give it."""
 
+    def asks(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
+        """What must be asked of each fitting trial besides the trial itself; empty when its stored rows are enough."""
+
     def fit(self, answers: Sequence[Answer], *, rng: np.random.Generator) -> Correction:
-        """The correction fitted on these answers; they may not be answers that are reported."""
+        """The correction fitted on these answers and those to `asks`; they may not be answers that are reported."""
 
     def from_json(self, saved: Mapping[str, Any]) -> Correction:
         """A correction that was saved."""

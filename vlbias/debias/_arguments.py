@@ -1,0 +1,57 @@
+"""Checks the options of a method: an unknown one is refused by name, a bad value says what would be right."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+
+from vlbias.debias import Setting
+from vlbias.errors import BadInput, NotApplicable, nearest
+
+FEWEST_TO_FIT = 8
+
+
+def refuse_unknown(method: str, load: Callable[..., object], unknown: Mapping[str, object]) -> None:
+    """Raises BadInput for the first option that `load` does not know."""
+    if unknown:
+        known = [name for name in inspect.signature(load).parameters if name != "unknown"]
+        raise BadInput(f"{method}: unknown option {min(unknown)!r}; {nearest(min(unknown), known)}")
+
+
+def one_of(method: str, option: str, value: object, *, known: Iterable[str]) -> None:
+    """Raises BadInput for a value that is not among the known words."""
+    words = list(known)
+    if value not in words:
+        raise BadInput(f"{method}: {option}={value!r}; {nearest(str(value), words)}")
+
+
+def at_least(method: str, option: str, value: float, *, low: float) -> None:
+    """Raises BadInput for a number below `low`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= low:
+        raise BadInput(f"{method}: {option}={value!r}; give a number of at least {low}")
+
+
+def needs_logprobs(method: str, setting: Setting) -> None:
+    """Refuses answers without the probabilities of their options."""
+    if not setting.logprobs:
+        raise NotApplicable(
+            f"{method}: not applicable: the answers hold no log-probabilities of their options; run the model with "
+            "mode: score (the adapter hf gives exact ones), or use permute with merge=vote, or verbalized"
+        )
+    if setting.n_options < 2:
+        raise NotApplicable(f"{method}: not applicable: found probes with {setting.n_options} options; it needs two")
+
+
+def needs_model(method: str, setting: Setting) -> None:
+    """Refuses rows alone where more must be asked."""
+    if not setting.asks_model:
+        raise NotApplicable(f"{method}: not applicable: it asks the model more, and only stored rows are at hand")
+
+
+def needs_fit(method: str, setting: Setting, *, fewest: int = FEWEST_TO_FIT) -> None:
+    """Refuses too few probes to fit on."""
+    if setting.n_fit is not None and setting.n_fit < fewest:
+        raise NotApplicable(
+            f"{method}: not applicable: found {setting.n_fit} probes to fit on, it needs {fewest}; "
+            "raise --fit_share or run more probes"
+        )
