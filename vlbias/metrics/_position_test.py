@@ -1,6 +1,6 @@
-"""Tests whether slots differ: four contrasts with max-T, and an omnibus, from one permutation of slots within clusters.
+"""Tests whether slots differ: five contrasts with max-T, and an omnibus, from one permutation of slots within clusters.
 
-The null is that the slots are exchangeable within a cluster (Westfall and Young 1993 for max-T and min-p).
+The null is that the slots of a cluster may be rotated and mirrored (Westfall and Young 1993 for max-T and min-p).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlbias.metrics._blocks import Floats
-from vlbias.metrics._resample import ROUNDING, permuted_sums
+from vlbias.metrics._resample import PERMUTATIONS, ROUNDING, rotations, variant_sums
 
-CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "slope", "curvature")
+CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "middle_minus_ends", "slope", "curvature")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +48,7 @@ def contrast_rows(n_slots: int) -> dict[str, Floats]:
         head[:k] = 1.0 / k
         head[k : n_slots - k] = -1.0 / (n_slots - 2 * k)
         out["head_minus_middle"], out["neighbour_minus_middle"] = head, head[::-1].copy()
+        out["middle_minus_ends"] = -(head + head[::-1]) / 2
     if n_slots > 1:
         x = np.arange(n_slots) / (n_slots - 1) - 0.5
         out["slope"] = x / (x @ x)
@@ -60,12 +61,13 @@ def contrast_rows(n_slots: int) -> dict[str, Floats]:
 
 def contrast(sums_GP: Floats, n_G: Floats, rows_KP: Floats) -> tuple[Floats, Floats]:
     """Contrasts of the slot means and their cluster-robust standard errors (CV1: factor G / (G - 1)), [K] each."""
-    scores_1GK = (sums_GP @ rows_KP.T)[None]
-    value, se = _studentise(scores_1GK, n_G)
+    score_GK = sums_GP @ rows_KP.T
+    total, square, cross = score_GK.sum(axis=0), (score_GK**2).sum(axis=0), n_G @ score_GK
+    value, se = _studentise(total[None], square[None], cross[None], n_G)
     return value[0], se[0]
 
 
-def position_test(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator) -> PositionTest:
+def position_test(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> PositionTest:
     """All of it, from cluster sums; at least two clusters and two slots are needed.
 
     Raises ValueError for fewer: one cluster permuted is the same curve in another order.
@@ -78,14 +80,8 @@ def position_test(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator) -> 
     n = n_G.sum()
     value, se = contrast(centred_GP, n_G, rows_KP)
     omnibus = float(((centred_GP.sum(axis=0) / n) ** 2).sum())
-    values, ts, squares = [], [], []
-    for chunk_bGP in permuted_sums(centred_GP, rng=rng):
-        drawn, drawn_se = _studentise(chunk_bGP @ rows_KP.T, n_G)
-        values.append(drawn)
-        ts.append(_t(drawn, drawn_se))
-        squares.append(((chunk_bGP.sum(axis=1) / n) ** 2).sum(axis=1))
-    null_BK, null_t = np.concatenate(values), np.abs(np.concatenate(ts)).max(axis=1)
-    null_omnibus = np.concatenate(squares)
+    null_BK, null_se_BK, null_omnibus = _null(centred_GP, n_G, rows_KP, rng=rng, draws=draws)
+    null_t = np.abs(_t(null_BK, null_se_BK)).max(axis=1)
     t_K = np.abs(_t(value, se))
     p_adjusted = np.array([_share_at_least(null_t, t) for t in t_K])
     both = np.column_stack([np.append(t_K.max(), null_t), np.append(omnibus, null_omnibus)])
@@ -102,14 +98,30 @@ def position_test(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator) -> 
     )
 
 
-def _studentise(scores_BGK: Floats, n_G: Floats) -> tuple[Floats, Floats]:
+def _null(
+    centred_GP: Floats, n_G: Floats, rows_KP: Floats, *, rng: np.random.Generator, draws: int
+) -> tuple[Floats, Floats, Floats]:
+    """Contrasts, their standard errors and the omnibus under permutation, from one pass over the clusters."""
+    n_slots, k = centred_GP.shape[1], len(rows_KP)
+    turned_GMP = centred_GP[:, rotations(n_slots)]
+    score_GMK = turned_GMP @ rows_KP.T
+    parts = [turned_GMP, score_GMK**2, score_GMK * n_G[:, None, None]]
+    sums_BD = variant_sums(np.concatenate(parts, axis=2), rng=rng, draws=draws)
+    curve_BP, square_BK, cross_BK = np.split(sums_BD, [n_slots, n_slots + k], axis=1)
+    value_BK, se_BK = _studentise(curve_BP @ rows_KP.T, square_BK, cross_BK, n_G)
+    return value_BK, se_BK, ((curve_BP / n_G.sum()) ** 2).sum(axis=1)
+
+
+def _studentise(total_BK: Floats, square_BK: Floats, cross_BK: Floats, n_G: Floats) -> tuple[Floats, Floats]:
+    """Mean and CV1 standard error from sums over clusters of the score, its square and its product with n."""
     n, n_clusters = n_G.sum(), len(n_G)
-    value_BK = scores_BGK.sum(axis=1) / n
-    residual_BGK = scores_BGK - n_G[None, :, None] * value_BK[:, None, :]
-    squares_BK = np.einsum("bgk,bgk->bk", residual_BGK, residual_BGK)
-    se_BK = np.sqrt(n_clusters / (n_clusters - 1) * squares_BK) / n
-    scale = ROUNDING * max(1.0, float(np.abs(scores_BGK).max(initial=0.0)))
-    return np.where(np.abs(value_BK) < scale, 0.0, value_BK), np.where(se_BK < scale, 0.0, se_BK)
+    value_BK = total_BK / n
+    residual_BK = square_BK - 2 * value_BK * cross_BK + value_BK**2 * (n_G @ n_G)
+    se_BK = np.sqrt(n_clusters / (n_clusters - 1) * np.maximum(residual_BK, 0.0)) / n
+    size = max(1.0, float(np.sqrt(square_BK.max(initial=0.0))))
+    # Squares are subtracted, so a standard error of 0 comes out as the root of the rounding.
+    zero_se = size * math.sqrt(ROUNDING * 1e-3) / n
+    return np.where(np.abs(value_BK) < ROUNDING * size, 0.0, value_BK), np.where(se_BK < zero_se, 0.0, se_BK)
 
 
 def _t(value: Floats, se: Floats) -> Floats:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 from vlbias.estimates import Reference
-from vlbias.metrics._blocks import Floats
+from vlbias.metrics._blocks import Floats, Ints
 
 BOOTSTRAP_DRAWS = 2000
 PERMUTATIONS = 1999
 CHUNK_NUMBERS = 2_000_000
 ROUNDING = 1e-9
-PERMUTED = f"slots permuted within probes, one permutation per cluster, {PERMUTATIONS} permutations"
+PERMUTED = f"slots rotated or mirrored within clusters, {PERMUTATIONS} draws, every one where there are fewer"
 
 
 def bootstrap_sums(table_GK: Floats, *, rng: np.random.Generator, draws: int = BOOTSTRAP_DRAWS) -> Floats:
@@ -61,20 +59,48 @@ def exact_share(n_hit: int, n: int, *, confidence: float = 0.95) -> tuple[float,
     return low, high
 
 
-def permuted_sums(sums_GP: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Iterator[Floats]:
-    """Chunks [b, G, P] of the cluster sums with the slots of each cluster permuted.
+def rotations(n_slots: int) -> Ints:
+    """The 2 S rotations and mirrored rotations of the circle of S slots, [2 S, S]; the first changes nothing.
+
+    They are a group, so permuting by them alone is exact where slots are exchangeable (Hemerik and Goeman 2018). Unlike
+    all S! permutations they keep neighbours together, which holds the level when near slots answer alike.
+    """
+    place_S = np.arange(n_slots)
+    shifted_SS = (place_S[:, None] + place_S[None, :]) % n_slots
+    return np.concatenate([shifted_SS, shifted_SS[:, ::-1]])
+
+
+def variant_sums(table_GMD: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Floats:
+    """Sums over clusters of one variant each, drawn at random, [draws, D]; variant 0 is what was observed.
+
+    Where M^G combinations are no more than `draws`, each is taken once and what was observed is left out, so that
+    (1 + b) / (1 + B) is the exact p-value.
+    """
+    n_clusters, n_variants, width = table_GMD.shape
+    flat = table_GMD.reshape(n_clusters * n_variants, width)
+    offset_G = n_variants * np.arange(n_clusters)
+    if n_clusters * np.log(n_variants) <= np.log(draws):
+        every = np.indices((n_variants,) * n_clusters).reshape(n_clusters, -1).T[1:]
+        return _picked(every + offset_G, flat)
+    step = max(1, CHUNK_NUMBERS // n_clusters)
+    sizes = [min(step, draws - start) for start in range(0, draws, step)]
+    picks = (rng.integers(0, n_variants, size=(size, n_clusters)) for size in sizes)
+    return np.concatenate([_picked(pick_BG + offset_G, flat) for pick_BG in picks])
+
+
+def _picked(row_BG: Ints, table_RD: Floats) -> Floats:
+    draws, n_clusters = row_BG.shape
+    bounds = np.arange(0, draws * n_clusters + 1, n_clusters)
+    chosen = sparse.csr_array((np.ones(row_BG.size), row_BG.reshape(-1), bounds), shape=(draws, len(table_RD)))
+    return np.asarray(chosen @ table_RD)
+
+
+def permuted_curves(sums_GP: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Floats:
+    """Sums over clusters, [permutations, P], when the slots of each cluster are rotated or mirrored at random.
 
     All probes of a cluster move together, so permuting the sums of a cluster is permuting its probes.
     """
-    step = max(1, CHUNK_NUMBERS // max(1, sums_GP.size))
-    for start in range(0, draws, step):
-        size = min(step, draws - start)
-        yield rng.permuted(np.broadcast_to(sums_GP, (size, *sums_GP.shape)), axis=2)
-
-
-def permuted_curves(sums_GP: Floats, *, rng: np.random.Generator) -> Floats:
-    """Sums over clusters, [permutations, P], when the slots of each cluster are permuted."""
-    return np.concatenate([chunk.sum(axis=1) for chunk in permuted_sums(sums_GP, rng=rng)])
+    return variant_sums(sums_GP[:, rotations(sums_GP.shape[1])], rng=rng, draws=draws)
 
 
 def p_at_least(null_B: Floats, observed: float) -> float:

@@ -17,7 +17,7 @@ UNITS = {"slope": "points per full context"}
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
-    """Four contrasts of accuracy and of the gold option's probability, and the omnibus test of each.
+    """Five contrasts of accuracy and of the gold option's probability, and the omnibus test of each.
 
     Intervals are clustered t with G - 1 degrees of freedom. The reference of a contrast is its value when slots are
     permuted within clusters, its p-value max-T over the contrasts; the omnibus p-value joins the sum of squares

@@ -13,7 +13,7 @@ import numpy as np
 from vlbias.answers import Outcome, slots
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, blocks, cluster_sums, right_points, rows, tallies
-from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_sums, p_at_least, percentile, permuted_sums, reference
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_sums, p_at_least, percentile, permuted_curves, reference
 
 NAMES = ("Smeta", "Pbs", "Pran", "Pvar", "Pmean", "CM")
 UNITS = {"Smeta": "points", "Pvar": "RS points^2", "CM": "score"}
@@ -160,7 +160,7 @@ def _weighted(
     curve_K = _macro_of(table.sum(axis=0)[None], n_tasks, size)[0]
     weight_N = (member_NT / member_NT.sum(axis=0)).sum(axis=1) / n_tasks
     sums_GP = cluster_sums(all_NK[:, :-1] * weight_N[:, None], cluster_N)
-    null = np.concatenate([chunk.sum(axis=1) for chunk in permuted_sums(sums_GP, rng=rng)])
+    null = permuted_curves(sums_GP, rng=rng)
     drawn = bootstrap_sums(table, rng=rng) if len(table) > 1 else None
     if drawn is not None and not np.all(drawn[:, -n_tasks:] > 0):
         drawn, notes = None, (*notes, "some bootstrap draws hold no probe of a task: no interval")
