@@ -97,7 +97,7 @@ def test_refusals_are_failures_and_not_wrong_answers(tmp_path: Path) -> None:
 
 
 def test_generated_answers_are_parsed_and_marked(tmp_path: Path) -> None:
-    one = config(mode="generate", model_args={"accuracy": 1.0, "verbose": True})
+    one = config(mode="generate", model_args={"accuracy": 1.0, "phrase": "sentence"})
     ask(one, plan(one), folder=tmp_path / "run")
     answers = [o for o in read(tmp_path / "run").outcomes if isinstance(o, Answer)]
     assert answers
