@@ -31,11 +31,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "debias": SPEECH | {"models", "attention"},
     "organisms": {"errors", "records", "rooms", "probes", "videos", "prompts", "models"},
     "reports": SPEECH,
-    "plan": SPEECH | {"rooms", "config", "probes", "prompts", "strictyaml"},
+    "schedule": SPEECH,
+    "plan": SPEECH | {"schedule", "rooms", "config", "probes", "prompts", "strictyaml"},
     "canary": {"errors", "records", "videos", "models"},
     "run": SPEECH | {"rooms", "config", "plan", "probes", "videos", "prompts", "replies", "models", "store", "canary"},
-    "session": SPEECH | {"rooms", "config", "plan", "run", "videos", "prompts", "models", "store", "canary"},
-    "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "session"},
+    "arms": SPEECH | {"rooms", "config", "prompts", "debias", "run"},
+    "corrections": SPEECH | {"rooms", "disk", "debias"},
+    "session": SPEECH
+    | {"rooms", "config", "plan", "run", "videos", "prompts", "models", "store", "canary"}
+    | {"arms", "corrections", "organisms"},
+    "athand": SPEECH | {"config", "plan", "run", "models", "session", "arms", "corrections"},
+    "proof": SPEECH | {"metrics"},
+    "debiasing": SPEECH | {"arms", "athand", "corrections", "debias", "proof", "run", "store"},
+    "power": SPEECH | {"metrics", "store"},
+    "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "session", "power"},
     "doctor": SPEECH | {"rooms", "videos", "models", "canary"},
     "scoring": SPEECH | {"rooms", "config", "store", "metrics", "reports"},
     "imports": SPEECH | {"store"},
@@ -43,10 +52,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listing": {"errors", "rooms", "plan"},
     "job": SPEECH
     | {"rooms", "config", "display", "plan", "session", "dryrun", "scoring", "store", "parquet", "reports", "imports"}
-    | {"strictyaml", "probes", "videos", "organisms"},
+    | {"strictyaml", "probes", "videos"},
     "attention": {"errors", "records"},
     "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
-    "commands": SPEECH | {"rooms", "job", "scoring", "listing", "display"},
+    "selfcheck": SPEECH | {"rooms", "config", "plan", "session", "scoring", "metrics", "power"},
+    "commands": SPEECH | {"debiasing", "reports", "rooms", "organisms", "job", "scoring", "listing", "display", "power", "selfcheck"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }
 TORCH = {"torch", "transformers", "open_clip", "torchvision", "torchcodec"}
