@@ -1,5 +1,9 @@
 """What will be asked is decided before anything is loaded."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import pytest
 
 from vlbias.config import RunConfig
@@ -60,3 +64,46 @@ def test_an_unknown_suite_argument_names_the_known_ones() -> None:
 
 def test_a_suite_argument_changes_the_suite() -> None:
     assert plan(config(task_args={"clips": 24}, limit="3")).suite.source.drawn.clips == 24
+
+
+def test_any_kind_is_asked_under_all_rotations_of_its_options() -> None:
+    plain, made = plan(config(limit="3")), plan(config(limit="3", option_orders="cyclic"))
+    assert len(made.trials) == 4 * len(plain.trials) and made.probes == plain.probes
+    for k, trial in enumerate(made.trials):
+        whole = plain.trials[k // 4]
+        assert (trial.slot, trial.segments) == (whole.slot, whole.segments)
+        assert trial.option_order == whole.option_order[k % 4 :] + whole.option_order[: k % 4]
+        assert trial.factors == (("order", f"cyclic{k % 4}"),) and trial.trial_id == f"{whole.trial_id}/cyclic{k % 4}"
+
+
+def test_a_number_of_orders_is_the_same_at_every_slot() -> None:
+    made = plan(config(limit="1", option_orders="3"))
+    assert len({tuple(u.option_order for u in made.trials if u.slot == t.slot) for t in made.trials}) == 1
+    assert len({t.option_order for t in made.trials}) == 3
+
+
+@pytest.mark.parametrize("orders", ["1", "-2", "sideways", "25"])
+def test_orders_that_cannot_be_are_refused(orders: str) -> None:
+    with pytest.raises((BadConfig, BadSuite, ValueError), match="orders"):
+        plan(config(limit="1", option_orders=orders))
+
+
+def test_orders_are_refused_where_no_option_is_shown_or_the_suite_has_its_own() -> None:
+    with pytest.raises(BadConfig, match="cloze shows no options"):
+        plan(config(prompt_style="cloze", option_orders="full"))
+    with pytest.raises(BadConfig, match="orders of its own"):
+        plan(config(tasks="options", option_orders="full"))
+
+
+def test_an_item_that_refers_to_a_place_is_left_out_and_listed(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "e.mp4").write_bytes(b"e")
+    evidence = {"path": "e.mp4", "sha256": hashlib.sha256(b"e").hexdigest()}
+    row = {"task": "t", "question": "q?", "gold": 0, "evidence": evidence, "cluster_id": "e"}
+    rows = [row | {"probe_id": "good", "options": ["x", "y"]}, row | {"probe_id": "bad", "options": ["x", "neither"]}]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    head = "name: own\nkind: options\nversion: 1\ndescription: x\nlicence: x\n"
+    (tmp_path / "own.yaml").write_text(head + "source: {items: {file: own.jsonl, media: media}}\n")
+    made = plan(config(tasks=str(tmp_path / "own.yaml")))
+    assert {t.probe.probe_id for t in made.trials} == {"good"}
+    assert len(made.notes) == 1 and "probe bad is left out" in made.notes[0]

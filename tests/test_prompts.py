@@ -1,10 +1,12 @@
 """What a model is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vlbias.errors import BadSuite
-from vlbias.prompts import Style, labels, prompt
+from vlbias.prompts import Style, labels, prompt, shown_labels
 from vlbias.records import Frames, Probe, Segment, Trial
 
 
@@ -66,3 +68,22 @@ def test_no_word_of_a_prompt_tells_the_place_of_a_segment() -> None:
 def test_more_options_than_letters_are_refused() -> None:
     with pytest.raises(BadSuite, match="27 options"):
         labels(27)
+
+
+def with_factors(*factors: tuple[str, str]) -> Trial:
+    return replace(trial(), factors=factors)
+
+
+@pytest.mark.parametrize(
+    ("style", "shown", "scored", "word"),
+    [
+        ("numbers", "(1) blue\n(2) red\n(3) green", ("1", "2", "3"), "number"),
+        ("symbols", "(@) blue\n(#) red\n($) green", ("@", "#", "$"), "symbol"),
+        ("none", "- blue\n- red\n- green", ("blue", "red", "green"), "text"),
+    ],
+)
+def test_options_bear_the_labels_of_the_trial(style: str, shown: str, scored: tuple[str, ...], word: str) -> None:
+    made = prompt(with_factors(("labels", style)), {"e": frames(1), "b": frames(2)}, Style())
+    text = made.parts[-1].text or ""
+    assert shown in text and made.options == scored and shown_labels(made.trial) == (() if style == "none" else scored)
+    assert text.endswith(f"The best option is the {word}:") and "letter" not in text

@@ -27,6 +27,7 @@ class RunConfig(BaseModel):
     metrics: tuple[str, ...] | None = None  # None: those of the kind of probe
     limit: str | None = None
     positions: str = "all"
+    option_orders: Literal["cyclic", "full", "gold_moving"] | int | None = None  # an int: that many orders of chance
     num_frames: int | None = Field(default=None, ge=1, le=4096)
     sampling: Literal["midpoints", "linspace"] | None = None
     frame_size: tuple[int, int] | None = None
@@ -44,6 +45,14 @@ class RunConfig(BaseModel):
     @classmethod
     def _limit_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("option_orders", mode="before")
+    @classmethod
+    def _count_of_orders(cls, value: Any) -> Any:
+        count = int(value) if isinstance(value, str) and value.isdigit() else value
+        if isinstance(count, int) and not isinstance(count, bool) and count < 2:
+            raise ValueError("give cyclic, full, gold_moving or a number of orders from 2")
+        return count
 
     @property
     def sha256(self) -> str:

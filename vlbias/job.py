@@ -109,6 +109,7 @@ def validate(file: Path, *, task_args: str | None) -> str:
     return (
         f"{file}: sound: suite {asked.suite_name}, {len(asked.probes)} probes, "
         f"{len({p.cluster_id for p in asked.probes})} clusters, {len(asked.trials)} trials"
+        + "".join(f"\n{note}" for note in asked.notes)
     )
 
 

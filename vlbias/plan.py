@@ -14,6 +14,8 @@ import yaml
 from vlbias import rooms
 from vlbias.config import RunConfig
 from vlbias.errors import BadConfig, BadSuite, UnknownName, nearest
+from vlbias.probes._permute import permuted
+from vlbias.probes._screen import screened
 from vlbias.prompts import Style
 from vlbias.records import Probe, Trial
 from vlbias.strictyaml import read
@@ -26,6 +28,7 @@ class Plan:
     suite: Any
     suite_name: str
     probes: tuple[Probe, ...]
+    notes: tuple[str, ...]
     trials: tuple[Trial, ...]
     batches: tuple[tuple[Trial, ...], ...]
     style: Style
@@ -39,9 +42,12 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
     path, kind = suite_file(config.tasks, include=include)
     module = rooms.find("probes", kind)
     suite = _overridden(read(path, module.Suite, error=BadSuite), config.task_args, path=path)
-    probes = limited(module.probes(suite, folder=path.parent), config.limit)
+    probes, notes = asked_of(module, module.probes(suite, folder=path.parent), config)
     slots = positions(config.positions, n_slots=suite.segments)
     trials = tuple(module.trials(probes, suite=suite, seed=config.seed, slots=slots))
+    if config.option_orders is not None:
+        _may_permute(module, suite, config)
+        trials = tuple(permuted(trials, rule=config.option_orders, seed=config.seed))
     mine = tuple(t for t in trials if _shard_of(t.probe.probe_id, shard[1]) == shard[0])
     batches = tuple(mine[k : k + config.batch_size] for k in range(0, len(mine), config.batch_size))
     choice, frames = suite.prompt, suite.frames
@@ -49,6 +55,7 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
         suite=suite,
         suite_name=suite.name,
         probes=tuple(probes),
+        notes=notes,
         trials=mine,
         batches=batches,
         style=Style(
@@ -61,6 +68,15 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
         sampling=config.sampling or frames.sampling,
         frame_size_wh_px=config.frame_size or frames.frame_size,
     )
+
+
+def asked_of(module: Any, probes: Sequence[Probe], config: RunConfig) -> tuple[list[Probe], tuple[str, ...]]:
+    """The probes to ask; where orders vary, those whose wording refers to a place are left out and named."""
+    varied = config.option_orders is not None or getattr(module, "SCREENED", False)
+    kept, dropped = screened(probes) if varied else (list(probes), ())
+    if not kept:
+        raise BadSuite(f"no probe of {len(probes)} may be asked in another order: {dropped[0]}")
+    return limited(kept, config.limit), dropped
 
 
 def suite_names(include: Sequence[Path] = ()) -> dict[str, Path]:
@@ -123,6 +139,13 @@ def positions(text: str, *, n_slots: int) -> list[int] | None:
     if outside or not chosen or len(set(chosen)) != len(chosen):
         raise BadConfig(f"positions: {text!r}: the suite has the slots 0 to {n_slots - 1}, each to be named once")
     return sorted(chosen)
+
+
+def _may_permute(module: Any, suite: Any, config: RunConfig) -> None:
+    if getattr(module, "OWN_ORDERS", False):
+        raise BadConfig(f"option_orders: the suite {suite.name} has orders of its own; set them by --task_args")
+    if (config.prompt_style or suite.prompt.style) == "cloze":
+        raise BadConfig("option_orders: the style cloze shows no options, so they have no order; use letters")
 
 
 def _shard_of(probe_id: str, count: int) -> int:

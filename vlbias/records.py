@@ -154,12 +154,16 @@ class Frames:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """One piece of the user's turn, in reading order: literal text, or the segment that stands at `place`."""
+    """One piece of a turn, in reading order: literal text, or the segment that stands at `place`.
+
+    Pieces of the system turn come first.
+    """
 
     text: str | None = None
     place: int | None = None
     kind: SegmentKind = "text"
     frames: Frames | None = None
+    turn: Literal["system", "user"] = "user"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -175,7 +179,7 @@ class Prompt:
     @property
     def sha256(self) -> str:
         """The content of the prompt: its text, the pixels of its frames, its options, in order."""
-        parts = [[p.text, p.place, p.kind, p.frames.sha256 if p.frames else None] for p in self.parts]
+        parts = [[p.text, p.place, p.kind, p.frames.sha256 if p.frames else None, p.turn] for p in self.parts]
         return digest([self.system, parts, list(self.options)])
 
 

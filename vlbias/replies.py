@@ -88,6 +88,8 @@ def _only_labels(text: str, labels: Sequence[str]) -> list[str]:
 
 
 def _patterns(labels: Sequence[str]) -> list[tuple[str, re.Pattern[str]]]:
+    if not labels:
+        return []
     either = "|".join(re.escape(label) for label in labels)
     both = f"(?:{either}|{either.lower()})"
     end = r"(?=[\s.,;:)\]!?]|$)"

@@ -17,7 +17,7 @@ from vlbias.answers import Answer, Asked, Audit, Failure, FrameAudit, asked
 from vlbias.errors import DecodeError
 from vlbias.models import Model
 from vlbias.plan import Plan
-from vlbias.prompts import Style, labels, prompt
+from vlbias.prompts import Style, prompt, shown_labels
 from vlbias.records import FailureKind, Fault, Frames, OptionScores, Prompt, Reply, Segment, Trial
 from vlbias.replies import parse
 from vlbias.store import Store
@@ -152,7 +152,7 @@ def _row(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: i
 
 
 def _read_reply(what: Asked, given: Reply, trial: Trial, audit: Audit) -> Answer | Failure:
-    read = parse(given.text, options=trial.options, labels=labels(len(trial.options)))
+    read = parse(given.text, options=trial.options, labels=shown_labels(trial))
     if read.index is None:
         kind: FailureKind = "refused" if read.method == "refused" else "parse"
         return Failure(

@@ -25,7 +25,10 @@ def report(folder: Path, *, metrics: Sequence[str] | None = None, seed: int | No
     outcomes = read(folder).outcomes
     if not outcomes:
         raise BadInput(f"{folder}: holds no rows yet; run the same command again to go on")
-    chosen = tuple(metrics or run.config.get("metrics") or of_kind(run.suite.get("kind")))
+    own = of_kind(run.suite.get("kind"))
+    if run.config.get("option_orders") is not None:
+        own = (*own, "options")
+    chosen = tuple(metrics or run.config.get("metrics") or own)
     start = int(run.config.get("seed", 0)) if seed is None else seed
     return Report(run=run, estimates=tuple(_measured(chosen, outcomes, start)), outcomes=outcomes)
 

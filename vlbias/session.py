@@ -144,6 +144,7 @@ def describe(
         canary=heard,
         cost=cost(folder),
         n_asked=len(plan.trials),
+        notes=plan.notes,
     )
 
 

@@ -71,15 +71,15 @@ class Shown(Strict):
 
 
 class OrderItem(Line):
-    """One line. `gold` and `rival_gold` are an option's index from 0, or its text.
+    """One line. `gold` and `rival_gold` are an option's index from 0, or its text; without options there is no gold.
 
     `rival` is the segment that contradicts the evidence and stands for the option `rival_gold`: kind conflict only.
     """
 
     task: Text
     question: Text
-    options: tuple[Text, ...]
-    gold: int | str
+    options: tuple[Text, ...] = ()
+    gold: int | str | None = None
     evidence: Shown
     rival: Shown | None = None
     rival_gold: int | str | None = None
@@ -137,6 +137,8 @@ def _gold_faults(item: OrderItem) -> list[str]:
             faults.append(
                 f"{name}: {value} is no index of {len(item.options)} options; give 0 to {len(item.options) - 1}"
             )
+    if item.options and item.gold is None:
+        faults.append("gold is missing; give the right option's index from 0, or its text")
     if (item.rival is None) != (item.rival_gold is None):
         faults.append("rival and rival_gold go together; give both or none")
     return faults
@@ -170,14 +172,14 @@ def _probe(item: OrderItem, *, media: Path) -> Probe:
         question=item.question,
         options=item.options,
         gold=_index(item.gold, item.options),
-        rival_gold=None if item.rival_gold is None else _index(item.rival_gold, item.options),
+        rival_gold=_index(item.rival_gold, item.options),
         evidence=_segment(item.evidence, media=media, name=f"{item.probe_id}-text"),
         backgrounds=tuple(_segment(s, media=media, name=f"{item.probe_id}-text-{k}") for k, s in enumerate(around)),
         cluster_id=item.cluster_id,
     )
 
 
-def _index(value: int | str, options: Sequence[str]) -> int:
+def _index(value: int | str | None, options: Sequence[str]) -> int | None:
     return options.index(value) if isinstance(value, str) else value
 
 

@@ -14,8 +14,11 @@ from vlbias.records import Probe, Segment
 MOST_LABELS = 26
 
 
-def option_faults(options: Sequence[str], *, most: int = MOST_LABELS) -> list[str]:
-    """Options that are too few, more than there are labels, the same, or contained in each other, word by word."""
+def option_faults(options: Sequence[str], *, most: int = MOST_LABELS, contained: bool = True) -> list[str]:
+    """Options that are too few, more than there are labels, the same, or contained in each other, word by word.
+
+    Candidates of a judge are whole answers, of which one may hold the other: for them `contained` is False.
+    """
     faults = []
     if not 2 <= len(options) <= most:
         faults.append(f"options: found {len(options)}, and there are {most} labels; give 2 to {most}")
@@ -23,7 +26,7 @@ def option_faults(options: Sequence[str], *, most: int = MOST_LABELS) -> list[st
     for (one, first), (other, second) in combinations(zip(options, words, strict=True), 2):
         if first == second:
             faults.append(f"options: {one!r} and {other!r} are the same; make them differ")
-        elif _within(first, second) or _within(second, first):
+        elif contained and (_within(first, second) or _within(second, first)):
             faults.append(f"options: one of {one!r} and {other!r} contains the other; word them apart")
     return faults
 
