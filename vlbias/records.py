@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 SegmentKind = Literal["clip", "image", "text", "template"]
 ScoreLevel = Literal["exact", "bounded", "generated"]
-FailureKind = Literal["decode", "draw", "api", "refused", "parse", "memory", "nonfinite", "too_long", "damaged"]
+FailureKind = Literal[
+    "decode", "draw", "api", "refused", "parse", "memory", "nonfinite", "too_long", "unfit", "damaged"
+]
 RGB: TypeAlias = tuple[int, int, int]
 FramesTHWC: TypeAlias = npt.NDArray[np.uint8]
 
@@ -231,6 +233,7 @@ class Identity:
     engine_version: str | None = None
     attention: str | None = None
     position_rule: str | None = None
+    sharing: str | None = None
     n_parameters: int | None = None
     context_window: int | None = None
 

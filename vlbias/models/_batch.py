@@ -12,6 +12,7 @@ from vlbias.records import Fault
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
+MOST_TOKENS = 16384
 PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
 
 
@@ -42,16 +43,36 @@ def shape_key(prompt: Encoded) -> tuple[Any, ...]:
 
 
 def in_groups(
-    rows: Sequence[Row], *, key: Callable[[Row], Any], run: Callable[[list[Row]], Sequence[Result]]
+    rows: Sequence[Row],
+    *,
+    key: Callable[[Row], Any],
+    size: Callable[[Row], int],
+    run: Callable[[list[Row]], Sequence[Result]],
 ) -> list[Result | Fault]:
-    """`run` over rows of equal `key`, results in the order of `rows`; a row that does not fit alone is a Fault."""
+    """`run` over rows of equal `key`, results in the order of `rows`; a row that does not fit alone is a Fault.
+
+    A group is cut where its padded tokens, by `size`, would exceed MOST_TOKENS: more do not make a device busier.
+    """
     groups: dict[Any, list[int]] = {}
     for place, row in enumerate(rows):
         groups.setdefault(key(row), []).append(place)
     found: dict[int, Result | Fault] = {}
     for places in groups.values():
-        found.update(zip(places, halving([rows[p] for p in places], run)))
+        for part in _cut(places, [size(rows[p]) for p in places]):
+            found.update(zip(part, halving([rows[p] for p in part], run)))
     return [found[place] for place in range(len(rows))]
+
+
+def _cut(places: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
+    parts: list[list[int]] = []
+    longest = 0
+    for place, size in zip(places, sizes):
+        longest = max(longest, size)
+        if not parts or longest * (len(parts[-1]) + 1) > MOST_TOKENS:
+            parts.append([])
+            longest = size
+        parts[-1].append(place)
+    return parts
 
 
 def halving(rows: list[Row], run: Callable[[list[Row]], Sequence[Result]]) -> list[Result | Fault]:

@@ -19,10 +19,14 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """One prompt as tensors, un-padded, with the [start, end) tokens of its segments by place."""
+    """One prompt as tensors, un-padded, with the [start, end) tokens of its segments by place.
+
+    `replacements` are the texts that took the place of the placeholders of images and clips, each with its kind.
+    """
 
     inputs: dict[str, torch.Tensor]
     spans: tuple[Span, ...]
+    replacements: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_tokens(self) -> int:
@@ -68,20 +72,26 @@ def render(processor: Any, content: Sequence[Mapping[str, str]], system: str | N
 
 def encode(processor: Any, prompt: Prompt, style: Dialect) -> Encoded:
     """The tensors and spans of one prompt. Raises ModelError where a segment's tokens cannot be found for certain."""
+    text, chars = written(processor, prompt, style)
+    data = dict(_process(processor, text, prompt, style))
+    offsets = data.pop("offset_mapping")[0].tolist()
+    moves = data.pop("text_replacement_offsets", [[]])[0]
+    spans = token_spans(chars, moves, offsets)
+    inputs = {name: value for name, value in data.items() if isinstance(value, torch.Tensor)}
+    _verify(processor, inputs["input_ids"][0], spans, prompt.trial_id)
+    replacements = tuple((str(m["type"]), str(m["replacement"])) for m in moves)
+    return Encoded(inputs=inputs, spans=spans, replacements=replacements)
+
+
+def written(processor: Any, prompt: Prompt, style: Dialect) -> tuple[str, list[tuple[int, Span]]]:
+    """The prompt in the model's own words, placeholders not yet expanded, with the place and characters of segments."""
     pieces = [_piece(part, style, prompt.trial_id) for part in prompt.parts]
     words = [part.kind == "text" for part in prompt.parts]
     if style.trims:
         pieces = _trimmed(pieces, words)
     content = _content(prompt.parts, pieces, style)
     text = render(processor, content, prompt.system)
-    chars = _char_spans(text, pieces, prompt, trims=style.trims)
-    data = dict(_process(processor, text, prompt, style))
-    offsets = data.pop("offset_mapping")[0].tolist()
-    moves = data.pop("text_replacement_offsets", [[]])[0]
-    spans = _token_spans(chars, moves, offsets)
-    inputs = {name: value for name, value in data.items() if isinstance(value, torch.Tensor)}
-    _verify(processor, inputs["input_ids"][0], spans, prompt.trial_id)
-    return Encoded(inputs=inputs, spans=spans)
+    return text, _char_spans(text, pieces, prompt, trims=style.trims)
 
 
 def clip_metadata(frames: Frames) -> dict[str, Any]:
@@ -192,7 +202,9 @@ def _process(processor: Any, text: str, prompt: Prompt, style: Dialect) -> Mappi
     return encoded
 
 
-def _token_spans(chars: Sequence[tuple[int, Span]], moves: Sequence[Any], offsets: Sequence[Span]) -> tuple[Span, ...]:
+def token_spans(chars: Sequence[tuple[int, Span]], moves: Sequence[Any], offsets: Sequence[Span]) -> tuple[Span, ...]:
+    """The [start, end) tokens of each segment by place, from its characters before placeholders were expanded."""
+
     def moved(char: int) -> int:
         before = [m for m in moves if m["span"][1] <= char]
         return char + sum(int(m["new_span"][1] - m["new_span"][0] - m["span"][1] + m["span"][0]) for m in before)

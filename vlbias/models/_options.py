@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import torch
+
 from vlbias.errors import ModelError
 
 Tokens: TypeAlias = tuple[int, ...]
@@ -45,3 +47,8 @@ def all_variants(tokenizer: Any, options: Sequence[str]) -> tuple[tuple[Tokens, 
 def _text(tokenizer: Any, ids: Tokens) -> str:
     # Word-level tokenizers put spaces of their own between words, so spaces do not count.
     return "".join(str(tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)).split())
+
+
+def logsumexp(logprobs: Sequence[float]) -> float:
+    """The log of the summed probabilities, in float64."""
+    return float(torch.logsumexp(torch.tensor(logprobs, dtype=torch.float64), 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,14 +13,21 @@ import transformers
 from transformers import GenerationConfig
 
 from vlbias.errors import ModelError, nearest
-from vlbias.models._batch import collate, in_groups, shape_key
+from vlbias.models._batch import collate, halving, in_groups, shape_key
 from vlbias.models._chat import Dialect, Encoded, dialect, encode
+from vlbias.models._compose import Mismatch
 from vlbias.models._loading import DTYPES, Source, config, context_window, processor, weights, weights_sha256
-from vlbias.models._options import Tokens, all_variants
+from vlbias.models._options import all_variants
+from vlbias.models._outcomes import longest_tail, nonfinite, scores, too_long, unfit
 from vlbias.models._positions import RULES, apply_rule
+from vlbias.models._proof import unproven
+from vlbias.models._separate import Options, logprobs, row_key, row_length, tail_logprobs
+from vlbias.models._separate import Ready as Ready
+from vlbias.models._shared import Question
+from vlbias.models._sharing import Sharing, patched
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
 
-Ready = tuple[Encoded, Tokens]
+SHARING = ("auto", "off")
 Watch = Callable[[Sequence[Ready], Mapping[str, torch.Tensor]], None]
 
 
@@ -34,15 +42,19 @@ def load(
     trust_remote_code: bool = False,
     local_files_only: bool = False,
     threads: int | None = None,
+    sharing: str = "auto",
+    cache_gb: float = 2.0,
     **unknown: object,
 ) -> HFModel:
     """A model from a folder or a hub id, on CUDA where there is one.
 
     `position_rule=official` lets Qwen2-VL and Qwen2.5-VL go on after a clip as Qwen's own code does. `threads` sets
-    the CPU threads of torch for the whole process. Raises ModelError before any weight is read for pickled weights,
+    the CPU threads of torch for the whole process. `sharing=off` asks every prompt apart; else what prompts have in
+    common is computed once, where a trial shows that this is exact. `cache_gb` bounds the features that are kept of
+    encoded segments, on the model's device. Raises ModelError before any weight is read for pickled weights,
     code of a repository's own, a path that holds no model, another kind of model and unknown arguments.
     """
-    _check_arguments(unknown, dtype=dtype, position_rule=position_rule)
+    _check_arguments(unknown, dtype=dtype, position_rule=position_rule, sharing=sharing)
     source = Source(
         pretrained=pretrained,
         revision=revision,
@@ -71,7 +83,7 @@ def load(
         n_parameters=model.num_parameters(),
         context_window=context_window(found),
     )
-    return HFModel(model=model, processor=reader, identity=identity)
+    return HFModel(model=model, processor=reader, identity=identity, cache_gb=cache_gb if sharing == "auto" else None)
 
 
 def tokens(prompts: Sequence[Prompt], **model_args: Any) -> list[int]:
@@ -94,51 +106,59 @@ class HFModel:
     every forward over a prompt holds the whole prompt.
     """
 
-    def __init__(self, *, model: Any, processor: Any, identity: Identity) -> None:
+    def __init__(self, *, model: Any, processor: Any, identity: Identity, cache_gb: float | None = None) -> None:
         self.model = model
         self.processor = processor
-        self.identity = identity
         self.capabilities = Capabilities(score=True, generate=True, nll=True)
         self.watch: Watch | None = None
         self._style: Dialect = dialect(processor)
         self._accepts = inspect.signature(model.forward).parameters
         self._has_rope_index = hasattr(model.model, "get_rope_index")
+        self._sharing: Sharing | None = None
+        reason: str | None = "off: not asked for"
+        self.identity = identity
+        if cache_gb is not None:
+            sharing = Sharing(
+                model=model, processor=processor, style=self._style, batch=self._batch_of_one, cache_gb=cache_gb
+            )
+            found = unproven(model, sharing, self._logprobs_apart)
+            reason = f"off: {found}" if found else "segments, prefixes and suffixes"
+            self._sharing = None if found else sharing
+        self.identity = replace(identity, sharing=reason)
 
     def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
         """The exact log-probability of every option as the first words of the answer, natural logarithm.
 
         An option counts in each of its token variants (`_options.variants`: with and without a space before it); its
-        probability is their sum. Single-token variants are read from one forward over the batch. Variants of more
-        tokens are teacher-forced, in one more forward over prompts with the variant appended.
+        probability is their sum. What prompts have in common is computed once where `identity.sharing` says so and
+        nothing is patched into the model. A prompt that cannot be put to the model is a Fault of its own.
         """
-        ready = [self.encoded(prompt) for prompt in prompts]
-        sequences = [all_variants(self.processor.tokenizer, prompt.options) for prompt in prompts]
-        rows: list[Ready] = []
-        owners: list[tuple[int, int]] = []
-        for number, (prompt, options) in enumerate(zip(ready, sequences)):
-            if isinstance(prompt, Fault):
-                continue
-            rows.append((prompt, ()))
-            owners.append((number, -1))
-            for k, found in enumerate(options):
-                longer = [ids for ids in found if len(ids) > 1]
-                rows += [(prompt, ids) for ids in longer]
-                owners += [(number, k)] * len(longer)
-        scored = self._run_rows(rows, sequences, owners)
+        if self._sharing is None or self.watch is not None or patched(self.model):
+            return self.score_apart(prompts)
+        return self._score_shared(prompts, self._sharing)
+
+    def score_apart(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
+        """The same as `score`, every prompt in a row of its own: the reference for what sharing gives."""
+        ready = [self._prepared(prompt) for prompt in prompts]
+        asked = [pair for pair in ready if not isinstance(pair, Fault)]
+        found = iter(logprobs([prompt for prompt, _ in asked], [own for _, own in asked], self._logits))
         return [
-            prompt if isinstance(prompt, Fault) else self._option_scores(prompt, len(options), scored[number])
-            for number, (prompt, options) in enumerate(zip(ready, sequences))
+            pair if isinstance(pair, Fault) else scores(next(found), n_tokens=pair[0].n_tokens, spans=pair[0].spans)
+            for pair in ready
         ]
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
         """The most likely next tokens, one by one, whatever the model's own generation settings say."""
-        ready = [self.encoded(prompt) for prompt in prompts]
+        ready = [self._ready(prompt) for prompt in prompts]
         rows = [prompt for prompt in ready if isinstance(prompt, Encoded)]
 
         def run(part: list[Encoded]) -> list[Reply]:
             return self._generate(part, max_new_tokens)
 
-        replies: Iterator[Reply | Fault] = iter(in_groups(rows, key=shape_key, run=run))
+        def size(prompt: Encoded) -> int:
+            return prompt.n_tokens + max_new_tokens
+
+        replies: Iterator[Reply | Fault] = iter(in_groups(rows, key=shape_key, size=size, run=run))
         return [prompt if isinstance(prompt, Fault) else next(replies) for prompt in ready]
 
     def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
@@ -148,72 +168,72 @@ class HFModel:
         tails = [tuple(self.processor.tokenizer(t, add_special_tokens=False)["input_ids"]) for t in targets]
         if not all(tails):
             raise ModelError(f"hf: target {tails.index(())} has no tokens; give the text to score")
-        ready = [self.encoded(prompt) for prompt in prompts]
+        ready = [self._ready(prompt, longest=len(tail)) for prompt, tail in zip(prompts, tails)]
         rows = [(prompt, tail) for prompt, tail in zip(ready, tails) if isinstance(prompt, Encoded)]
-        sums: Iterator[float | Fault] = iter(in_groups(rows, key=_row_key, run=self._tail_logprobs))
+
+        def run(part: list[Ready]) -> list[float]:
+            return tail_logprobs(part, self._logits)
+
+        sums: Iterator[float | Fault] = iter(in_groups(rows, key=row_key, size=row_length, run=run))
         found = [prompt if isinstance(prompt, Fault) else next(sums) for prompt in ready]
-        return [x if isinstance(x, Fault) else -x if abs(x) < float("inf") else _nonfinite(x) for x in found]
+        return [x if isinstance(x, Fault) else -x if abs(x) < float("inf") else nonfinite(x) for x in found]
 
-    def encoded(self, prompt: Prompt) -> Encoded | Fault:
-        """The prompt as tensors, or why it is too long for the model."""
+    def encoded(self, prompt: Prompt, *, longest: int = 0) -> Encoded | Fault:
+        """The prompt as tensors, or why it is too long for the model with `longest` tokens of an answer after it."""
         found = encode(self.processor, prompt, self._style)
-        window = self.identity.context_window
-        if window is not None and found.n_tokens > window:
-            reason = f"the prompt has {found.n_tokens} tokens, the model's context window {window}"
-            return Fault(kind="too_long", reason=reason)
-        return found
+        return self._too_long(found.n_tokens, longest) or found
 
-    def _run_rows(
-        self, rows: list[Ready], sequences: Sequence[tuple[tuple[Tokens, ...], ...]], owners: list[tuple[int, int]]
-    ) -> dict[int, list[tuple[int, float] | Fault]]:
-        """By prompt: (option, log-probability of one of its variants), or the fault that stopped it."""
-        found: dict[int, list[tuple[int, float] | Fault]] = {}
-        heads = [(i, row[0]) for i, row in enumerate(rows) if not row[1]]
-        tails = [(i, row) for i, row in enumerate(rows) if row[1]]
-        nexts = in_groups([p for _, p in heads], key=shape_key, run=self._next_logprobs)
-        for (i, _), result in zip(heads, nexts):
-            number = owners[i][0]
-            one = [(k, ids[0]) for k, found_k in enumerate(sequences[number]) for ids in found_k if len(ids) == 1]
-            if isinstance(result, Fault):
-                found[number] = [result]
+    def _score_shared(self, prompts: Sequence[Prompt], sharing: Sharing) -> list[OptionScores | Fault]:
+        """Prompts that sharing does not hold for are asked apart."""
+        found: dict[int, OptionScores | Fault] = {}
+        asked: list[tuple[int, Question]] = []
+        apart: list[int] = []
+        for number, prompt in enumerate(prompts):
+            try:
+                question = sharing.question(prompt, all_variants(self.processor.tokenizer, prompt.options))
+            except Mismatch:
+                apart.append(number)
+                continue
+            except ModelError as error:
+                found[number] = unfit(error)
+                continue
+            fault = self._too_long(question.composed.n_tokens, longest_tail(question.variants))
+            if fault:
+                found[number] = fault
             else:
-                found[number] = [(k, float(result[token])) for k, token in one]
-        sums = in_groups([row for _, row in tails], key=_row_key, run=self._tail_logprobs)
-        for (i, _), total in zip(tails, sums):
-            number, k = owners[i]
-            found[number].append(total if isinstance(total, Fault) else (k, total))
-        return found
+                asked.append((number, question))
+        results = halving([question for _, question in asked], sharing.logprobs)
+        for (number, question), result in zip(asked, results):
+            composed = question.composed
+            found[number] = scores(result, n_tokens=composed.n_tokens, spans=composed.spans)
+        found.update(zip(apart, self.score_apart([prompts[number] for number in apart])))
+        return [found[number] for number in range(len(prompts))]
 
-    def _option_scores(
-        self, prompt: Encoded, n_options: int, scored: list[tuple[int, float] | Fault]
-    ) -> OptionScores | Fault:
-        values: list[list[float]] = [[] for _ in range(n_options)]
-        for item in scored:
-            if isinstance(item, Fault):
-                return item
-            values[item[0]].append(item[1])
-        logprobs = tuple(float(torch.logsumexp(torch.tensor(v, dtype=torch.float64), 0)) for v in values)
-        bad = [x for x in logprobs if not abs(x) < float("inf")]
-        if bad:
-            return _nonfinite(bad[0])
-        return OptionScores(logprobs=logprobs, level="exact", n_tokens=prompt.n_tokens, segment_spans=prompt.spans)
+    def _prepared(self, prompt: Prompt) -> tuple[Encoded, Options] | Fault:
+        try:
+            options = all_variants(self.processor.tokenizer, prompt.options)
+            found = self.encoded(prompt, longest=longest_tail(options))
+        except ModelError as error:
+            return unfit(error)
+        return found if isinstance(found, Fault) else (found, options)
 
-    def _next_logprobs(self, prompts: list[Encoded]) -> list[torch.Tensor]:
-        logits_BLV = self._logits([(prompt, ()) for prompt in prompts], keep=1)
-        return list(logits_BLV[:, -1].float().log_softmax(-1).cpu())
+    def _ready(self, prompt: Prompt, *, longest: int = 0) -> Encoded | Fault:
+        try:
+            return self.encoded(prompt, longest=longest)
+        except ModelError as error:
+            return unfit(error)
 
-    def _tail_logprobs(self, rows: list[Ready]) -> list[float]:
-        longest = max(len(tail) for _, tail in rows)
-        logits_BLV = self._logits(rows, keep=longest + 1)
-        found = []
-        for logits_LV, (_, tail) in zip(logits_BLV, rows):
-            logprobs_LV = logits_LV[-len(tail) - 1 : -1].float().log_softmax(-1)
-            ids_L = torch.tensor(tail, device=logprobs_LV.device)
-            found.append(float(logprobs_LV.gather(1, ids_L[:, None]).double().sum()))
-        return found
+    def _too_long(self, n_tokens: int, longest: int) -> Fault | None:
+        return too_long(n_tokens, longest, self.identity.context_window)
+
+    def _logprobs_apart(self, prompts: Sequence[Prompt], options: Sequence[Options]) -> list[tuple[float, ...] | Fault]:
+        return logprobs([encode(self.processor, prompt, self._style) for prompt in prompts], options, self._logits)
+
+    def _batch_of_one(self, prompt: Encoded) -> dict[str, Any]:
+        return self._batch([(prompt, ())])
 
     @torch.inference_mode()
-    def _logits(self, rows: Sequence[Ready], *, keep: int) -> torch.Tensor:
+    def _logits(self, rows: Sequence[Ready], keep: int) -> torch.Tensor:
         batch = self._batch(rows)
         if "logits_to_keep" in self._accepts:
             batch["logits_to_keep"] = keep
@@ -260,18 +280,11 @@ class HFModel:
         return 0 if pad is None else int(pad)
 
 
-def _row_key(row: Ready) -> Any:
-    return shape_key(row[0])
-
-
-def _nonfinite(value: float) -> Fault:
-    return Fault(kind="nonfinite", reason=f"the model gave {value} where a finite log-probability is expected")
-
-
-def _check_arguments(unknown: dict[str, object], *, dtype: str, position_rule: str) -> None:
+def _check_arguments(unknown: dict[str, object], *, dtype: str, position_rule: str, sharing: str) -> None:
     if unknown:
         known = [name for name in inspect.signature(load).parameters if name != "unknown"]
         raise ModelError(f"hf: unknown argument {min(unknown)!r}; {nearest(min(unknown), known)}")
-    for name, value, allowed in (("dtype", dtype, DTYPES), ("position_rule", position_rule, RULES)):
+    known_values = (("dtype", dtype, DTYPES), ("position_rule", position_rule, RULES), ("sharing", sharing, SHARING))
+    for name, value, allowed in known_values:
         if value not in allowed:
             raise ModelError(f"hf: {name}={value!r}; {nearest(str(value), allowed)}")

@@ -1,0 +1,195 @@
+"""Sharing gives the answers that asking every prompt apart gives, at the exact minimum of tokens."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from vlbias.models import hf
+from vlbias.models._features import FeatureCache, Features
+from vlbias.models._sharing import why_not
+from vlbias.models._trie import closed_form
+from vlbias.records import Fault, OptionScores, Part
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+QUESTIONS = ("what is it ?", "is it red ?", "what red blue is it ?")
+OPTIONS = ("new york", "red", "A")
+
+
+@pytest.fixture
+def sweep(ask):
+    """Prompts of every slot and question, over the backgrounds 1 to 3."""
+
+    def make(questions=QUESTIONS, options=OPTIONS, evidence=9):
+        orders = [(1, 2, 3)[:k] + (evidence,) + (1, 2, 3)[k:] for k in range(4)]
+        return [ask(order, words, options=options) for order in orders for words in questions]
+
+    return make
+
+
+def test_what_is_shared_scores_as_what_is_asked_apart(model, sweep):
+    prompts = sweep()
+    together, apart = model.score(prompts), model.score_apart(prompts)
+    for one, other in zip(together, apart):
+        assert isinstance(one, OptionScores)
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+        assert (one.n_tokens, one.segment_spans) == (other.n_tokens, other.segment_spans)
+    assert len({one.logprobs for one in together}) == len(prompts)
+
+
+def test_only_a_family_that_is_not_causal_is_asked_apart(model):
+    if model.identity.family == "gemma3":
+        assert model.identity.sharing == "off: tokens of one image see each other in both directions"
+        assert model._sharing is None
+    else:
+        assert model.identity.sharing == "segments, prefixes and suffixes"
+
+
+@pytest.fixture(scope="module")
+def qwen(build):
+    return hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
+
+
+def test_the_tokens_of_a_sweep_equal_the_closed_form(qwen, frames):
+    from_seeds = [Part(place=0, kind="clip", frames=frames(seed)) for seed in range(5)]
+    orders = [(1, 2, 3, 4)[:k] + (0,) + (1, 2, 3, 4)[k:] for k in range(5)]
+    prompts = []
+    for order in orders:
+        for words in ("what is it ?", "is it red ?"):
+            clips = [dataclasses.replace(from_seeds[seed], place=place) for place, seed in enumerate(order)]
+            prompts.append(qwen_prompt([Part(text="hello "), *clips, Part(text=words)]))
+    before = qwen._sharing.walker.n_tokens
+    (first, *_) = qwen.score(prompts)
+    spans = first.segment_spans
+    expected = closed_form(
+        n_backgrounds=4,
+        n_prefix=spans[0][0],
+        n_segment=spans[1][0] - spans[0][0],
+        n_suffix=first.n_tokens - spans[-1][1],
+        n_suffixes=2,
+    )
+    assert len({b - a for a, b in spans}) == 1 and spans[1][0] == spans[0][1]
+    assert qwen._sharing.walker.n_tokens - before == expected
+    assert expected < sum(found.n_tokens for found in qwen.score(prompts)) / 2
+
+
+def qwen_prompt(parts):
+    return hf.Prompt(trial_id="t", parts=tuple(parts), options=("A", "B"))
+
+
+def test_each_segment_is_encoded_once_however_often_it_is_asked(qwen, sweep):
+    made = qwen._sharing.features.n_made
+    qwen.score(sweep(evidence=21))
+    first = qwen._sharing.features.n_made - made
+    qwen.score(sweep(evidence=22, questions=("hello ?",)))
+    assert first <= 4 and qwen._sharing.features.n_made - made == first + 1
+
+
+def test_a_score_does_not_depend_on_what_was_asked_before(build, sweep):
+    prompts = sweep()
+    fresh, used = (hf.load(pretrained=str(build("qwen2_vl")), device="cpu") for _ in range(2))
+    used.score(sweep(evidence=7))
+    assert [x.logprobs for x in used.score(prompts)] == [x.logprobs for x in fresh.score(prompts)]
+
+
+def test_a_patched_model_is_asked_apart(qwen, sweep):
+    walked = qwen._sharing.walker.n_forwards
+    handle = qwen.model.model.language_model.register_forward_hook(lambda *_: None)
+    try:
+        qwen.score(sweep()[:2])
+    finally:
+        handle.remove()
+    qwen.watch = lambda *_: None
+    qwen.score(sweep()[:2])
+    qwen.watch = None
+    assert qwen._sharing.walker.n_forwards == walked
+    qwen.score(sweep()[:2])
+    assert qwen._sharing.walker.n_forwards > walked
+
+
+def test_eager_attention_shares_as_well(build, sweep):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu", attn_implementation="eager")
+    assert model.identity.sharing == "segments, prefixes and suffixes"
+    for one, other in zip(model.score(sweep()[:4]), model.score_apart(sweep()[:4])):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_sharing_can_be_turned_off(build, sweep):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu", sharing="off")
+    assert model._sharing is None and model.identity.sharing == "off: not asked for"
+
+
+def test_a_window_that_slides_is_never_shared(build, tmp_path):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu", sharing="off").model
+    model.config.get_text_config().layer_types = ["full_attention", "sliding_attention"]
+    assert "sliding_attention" in why_not(model)
+
+
+def test_an_encoder_that_looks_at_neighbours_is_found_at_load(build, monkeypatch):
+    kept = hf.load(pretrained=str(build("qwen2_vl")), device="cpu", sharing="off")
+    tower = type(kept.model.model.visual)
+    original = tower.forward
+
+    def leaking(self, *args, **given):
+        found = original(self, *args, **given)
+        found.pooler_output = found.pooler_output + found.pooler_output.mean(0, keepdim=True)
+        return found
+
+    monkeypatch.setattr(tower, "forward", leaking)
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
+    assert model.identity.sharing.startswith("off: a trial of it changed a log-probability")
+
+
+def test_too_little_memory_halves_the_questions_and_loses_none(qwen, sweep, monkeypatch):
+    prompts = sweep()
+    expected = qwen.score_apart(prompts)
+    walk = qwen._sharing.walker.walk
+
+    def small(questions):
+        if len(questions) > 3:
+            raise torch.OutOfMemoryError("no room")
+        return walk(questions)
+
+    monkeypatch.setattr(qwen._sharing.walker, "walk", small)
+    for one, other in zip(qwen.score(prompts), expected):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
+def test_a_bad_prompt_is_a_fault_of_its_own(model, ask):
+    good, bad = ask([1, 2]), ask([1, 2], options=("A", "A"))
+    found, fault = model.score([good, bad])
+    assert isinstance(found, OptionScores)
+    assert isinstance(fault, Fault) and fault.kind == "unfit" and "same tokens" in fault.reason
+
+
+def test_the_words_of_an_option_count_against_the_window(qwen, ask):
+    words = "red " * 500
+    short = ask([1], words, options=("A", "B"))
+    room = 600 - qwen.encoded(short).n_tokens
+    exact = ask([1], words + "red " * room, options=("A", "B"))
+    over = dataclasses.replace(exact, options=("new york", "B"))
+    assert isinstance(qwen.score([exact])[0], OptionScores)
+    for fault in (*qwen.score([over]), *qwen.score_apart([over])):
+        assert fault.kind == "too_long" and "1 of the answer" in fault.reason
+
+
+def test_the_cache_of_features_forgets_what_was_used_longest_ago():
+    def features(key):
+        made.append(key)
+        return Features(encoded=hf.Encoded(inputs={}, spans=()), embeds_LD=torch.zeros(4, 8))
+
+    made: list[str] = []
+    cache = FeatureCache(2 * 4 * 8 * 4)
+    for key in ("a", "b", "a", "c", "a", "b"):
+        cache.get(key, lambda key=key: features(key))
+        assert cache.n_bytes <= cache.limit_bytes
+    assert made == ["a", "b", "c", "b"]
+
+
+def test_features_larger_than_the_cache_are_used_and_not_kept():
+    cache = FeatureCache(0)
+    made = Features(encoded=hf.Encoded(inputs={}, spans=()), embeds_LD=torch.zeros(4, 8))
+    assert cache.get("a", lambda: made) is made
+    assert (cache.n_bytes, cache.n_made) == (0, 1)
+    cache.get("a", lambda: made)
+    assert cache.n_made == 2

@@ -1,0 +1,119 @@
+"""Segments as the decoder of a model meets them: processed and encoded once, kept by content within bounds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+
+from vlbias.errors import ModelError
+from vlbias.models._batch import PER_TOKEN
+from vlbias.models._chat import Encoded
+from vlbias.records import Part
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Features:
+    """One segment: how it reads alone, and what its tokens are to the decoder.
+
+    `embeds_LD` are the input embeddings of its span. `deep_VD` are the features that some models add in deeper layers
+    (deepstack), for the tokens where `visual_L` is true.
+    """
+
+    encoded: Encoded
+    embeds_LD: torch.Tensor
+    visual_L: torch.Tensor | None = None
+    deep_VD: tuple[torch.Tensor, ...] = ()
+
+    @property
+    def n_bytes(self) -> int:
+        """What it takes in memory."""
+        held = [self.embeds_LD, *self.deep_VD, *self.encoded.inputs.values()]
+        return sum(value.numel() * value.element_size() for value in held)
+
+
+class _Reached(Exception):
+    """The decoder is about to run; holds what it was given."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = given
+
+
+def decoder_of(model: Any) -> Any:
+    """The text model inside an image-text-to-text model. Raises ModelError where there is none to be found."""
+    for holder in (model.model, model):
+        for name in ("language_model", "text_model"):
+            found = getattr(holder, name, None)
+            if isinstance(found, torch.nn.Module):
+                return found
+    raise ModelError(f"hf: {type(model).__name__} holds no language_model and no text_model")
+
+
+@torch.inference_mode()
+def decoder_inputs(model: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the decoder would be given for a batch; the decoder itself does not run."""
+
+    def stop(_: Any, __: Any, given: dict[str, Any]) -> NoReturn:
+        raise _Reached(given)
+
+    handle = decoder_of(model).register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        model(**batch, use_cache=False)
+    except _Reached as reached:
+        return reached.given
+    finally:
+        handle.remove()
+    raise ModelError(f"hf: {type(model).__name__} does not call its text model")
+
+
+def features(model: Any, batch: Mapping[str, Any], encoded: Encoded) -> Features:
+    """The features of a segment, from the batch that holds it alone; the pixels are let go."""
+    given = decoder_inputs(model, batch)
+    if given.get("inputs_embeds") is None:
+        raise ModelError(f"hf: {type(model).__name__} gives its text model no input embeddings")
+    ((start, end),) = encoded.spans
+    visual_BL, deep = given.get("visual_pos_masks"), given.get("deepstack_visual_embeds")
+    kept = {n: v for n, v in encoded.inputs.items() if n in PER_TOKEN or v.numel() <= 64}
+    light = Encoded(inputs=kept, spans=encoded.spans, replacements=encoded.replacements)
+    embeds_LD = given["inputs_embeds"][0, start:end].clone()
+    if visual_BL is None or deep is None:
+        return Features(encoded=light, embeds_LD=embeds_LD)
+    # A segment alone has no visual token outside of its span.
+    return Features(encoded=light, embeds_LD=embeds_LD, visual_L=visual_BL[0, start:end].clone(), deep_VD=tuple(deep))
+
+
+class FeatureCache:
+    """Features by content, at most `limit_bytes` of them; what was used longest ago goes first."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.n_bytes = self.n_made = self.n_found = 0
+        self._held: OrderedDict[Hashable, Features] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Features]) -> Features:
+        """The features of `key`, made when they are not held. One that is larger than the limit is not kept."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            self.n_found += 1
+            return self._held[key]
+        made = make()
+        self.n_made += 1
+        if made.n_bytes <= self.limit_bytes:
+            self._held[key] = made
+            self.n_bytes += made.n_bytes
+        while self.n_bytes > self.limit_bytes:
+            _, gone = self._held.popitem(last=False)
+            self.n_bytes -= gone.n_bytes
+        return made
+
+
+def content_key(part: Part) -> Hashable:
+    """Equal for segments that look alike to a model: their pixels, their kind, and their own times."""
+    frames = part.frames
+    if frames is None:
+        return None
+    times = tuple(round(t - frames.timestamps_s[0], 6) for t in frames.timestamps_s)
+    return (part.kind == "image", frames.sha256, frames.frames_THWC.shape, times)

@@ -1,0 +1,132 @@
+"""Finds what prompts have in common from the identity of their segments, and proves at load that sharing is exact."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from vlbias.models._chat import Dialect, Encoded, encode
+from vlbias.models._compose import Composed, Mismatch, alone, compose
+from vlbias.models._features import FeatureCache, Features, content_key, decoder_of, features
+from vlbias.models._options import Tokens, logsumexp
+from vlbias.models._shared import Positions, Question, Walker
+from vlbias.records import Part, Prompt
+
+Batch = Callable[[Encoded], Mapping[str, Any]]
+MOST_LAYOUTS = 64
+EXACT = ("sdpa", "eager")
+PACK_TOKENS: dict[str, int] = {"cpu": 1024, "cuda": 4096}
+
+
+def why_not(model: Any) -> str | None:
+    """Why pieces of prompts cannot be shared in this model, told from its config; None where they can be.
+
+    Sharing is exact where a token sees all tokens before it and none after it, in every layer.
+    """
+    text = model.config.get_text_config()
+    layers = set(getattr(text, "layer_types", None) or ())
+    if layers - {"full_attention"}:
+        return f"its text model has layers of the kind {', '.join(sorted(layers - {'full_attention'}))}"
+    if not layers and getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True):
+        return "its text model looks through a sliding window"
+    if getattr(text, "cross_attention_layers", None) or getattr(model.config, "is_encoder_decoder", False):
+        return "its text model looks at images by cross-attention"
+    if getattr(model, "_is_stateful", False):
+        return "its text model keeps a recurrent state"
+    if "token_type_ids" in inspect.signature(model.forward).parameters:
+        return "tokens of one image see each other in both directions"
+    return None
+
+
+def patched(model: Any) -> str | None:
+    """Why the model as it is now may not be shared: another engine of attention, or hooks and patches on its text."""
+    engine = model.config.get_text_config()._attn_implementation
+    if engine not in EXACT:
+        return f"the attention engine {engine} takes no mask of our own"
+    for module in decoder_of(model).modules():
+        if module._forward_pre_hooks or module._forward_hooks or "forward" in module.__dict__:
+            return "hooks or patches are on its text model"
+    return None
+
+
+class Sharing:
+    """Prompts to log-probabilities with every segment encoded once and every common piece prefilled once."""
+
+    def __init__(self, *, model: Any, processor: Any, style: Dialect, batch: Batch, cache_gb: float) -> None:
+        self.features = FeatureCache(round(cache_gb * (1 << 30)))
+        self.walker = Walker(model, pack_tokens=PACK_TOKENS.get(model.device.type, PACK_TOKENS["cuda"]))
+        self._model, self._processor, self._style, self._batch = model, processor, style, batch
+        self._checked: dict[Hashable, bool] = {}
+        self._positions: dict[Hashable, Positions] = {}
+
+    def question(self, prompt: Prompt, variants: tuple[tuple[Tokens, ...], ...]) -> Question:
+        """A prompt made of kept segments. Raises Mismatch where its tokens are not those of the whole prompt."""
+        segments = [self._segment(part, prompt.trial_id) for part in prompt.parts]
+        found = compose(self._processor, prompt, self._style, [s.encoded if s else None for s in segments])
+        self._check(prompt, found)
+        placed = {p.place: (content_key(p), s) for p, s in zip(prompt.parts, segments) if p.place is not None}
+        in_order = [placed[place] for place in range(len(placed))]
+        by_place = tuple(segment for _, segment in in_order)
+        return Question(
+            composed=found,
+            positions_RL=self._places(found, [segment.encoded for segment in by_place if segment]),
+            segments=by_place,
+            keys=tuple(key for key, _ in in_order),
+            variants=variants,
+        )
+
+    def logprobs(self, questions: Sequence[Question]) -> list[tuple[float, ...]]:
+        """By question, the log-probability of each of its options."""
+        sums = self.walker.walk(questions).sums
+        return [
+            tuple(
+                logsumexp([sums[number, k, v] for v in range(len(option))])
+                for k, option in enumerate(question.variants)
+            )
+            for number, question in enumerate(questions)
+        ]
+
+    def _segment(self, part: Part, trial_id: str) -> Features | None:
+        if part.frames is None:
+            return None
+
+        def make() -> Features:
+            encoded = encode(self._processor, alone(part, trial_id), self._style)
+            return features(self._model, self._batch(encoded), encoded)
+
+        return self.features.get(content_key(part), make)
+
+    def _check(self, prompt: Prompt, found: Composed) -> None:
+        """The first prompt of every shape is also processed whole; its tokens must be the same."""
+        shape = tuple((p.kind, p.frames.frames_THWC.shape if p.frames else None) for p in prompt.parts)
+        if shape not in self._checked:
+            whole = encode(self._processor, prompt, self._style)
+            ids = whole.inputs["input_ids"][0].numpy()
+            self._checked[shape] = np.array_equal(ids, found.ids_L) and whole.spans == found.spans
+        if not self._checked[shape]:
+            raise Mismatch(f"hf: {prompt.trial_id}: a segment is processed otherwise among others than alone")
+
+    def _places(self, found: Composed, segments: Sequence[Encoded]) -> Positions:
+        inner = self._model.model
+        if not hasattr(inner, "get_rope_index"):
+            return np.arange(found.n_tokens)[None]
+        names = set(inspect.signature(type(inner).get_rope_index).parameters) - {"input_ids", "attention_mask"}
+        given = {
+            name: torch.cat(values)
+            for name in sorted(names - {"mm_token_type_ids"})
+            if (values := [s.inputs[name] for s in segments if name in s.inputs])
+        }
+        if not given or found.types_L is None:
+            return np.broadcast_to(np.arange(found.n_tokens), (3, found.n_tokens))
+        key = (found.types_L.tobytes(), *(value.numpy().tobytes() for value in given.values()))
+        if key not in self._positions:
+            if len(self._positions) >= MOST_LAYOUTS:
+                self._positions.clear()
+            ids_1L, types_1L = (torch.from_numpy(x)[None] for x in (found.ids_L, found.types_L))
+            places, _ = inner.get_rope_index(ids_1L, types_1L, attention_mask=torch.ones_like(ids_1L), **given)
+            self._positions[key] = places[:, 0].numpy()
+        return self._positions[key]
