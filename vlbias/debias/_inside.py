@@ -1,0 +1,206 @@
+"""What the corrections inside the model share: segments in canonical order, and the patch around an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import torch
+
+from vlbias.attention import formula, partials
+from vlbias.attention._families import text_model
+from vlbias.attention.contract import Rule
+from vlbias.attention.patch import Place, SegmentAttention, patched, repositioned
+from vlbias.debias import Setting
+from vlbias.debias._arguments import one_of
+from vlbias.errors import BadInput, NotApplicable, nearest
+from vlbias.models import Model
+from vlbias.models.hf import HFModel, Ready
+from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply, digest
+
+ENGINES = {"partials": partials.attend, "formula": formula.attend}
+OPTIONS = ("order", "engine", "layers", "heads")
+Order = Literal["content", "given"]
+Numbers: TypeAlias = Sequence[int] | str | None
+Opened = Callable[[Any], AbstractContextManager[SegmentAttention]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """A patch: `opened` puts it into the Hugging Face model.
+
+    `order` "content" hands every prompt over with its segments in the order of their hashes, so every order of the
+    same segments becomes one and the same run and the answers are equal bit for bit. "given" leaves the prompt as it
+    is: rules that look at content alone (pine) are then order-free up to rounding, the others follow the order given.
+    """
+
+    method: str
+    opened: Opened
+    order: Order = "content"
+
+    def needs(self, setting: Setting) -> None:
+        """A model whose attention can be reached, and two segments."""
+        if not setting.white_box:
+            raise NotApplicable(
+                f"{self.method}: not applicable: needs a white-box model; use the adapter hf, or an 'after' correction"
+            )
+        if setting.n_slots < 2:
+            raise NotApplicable(f"{self.method}: not applicable: found {setting.n_slots} segment, it needs two")
+
+    @contextmanager
+    def applied(self, model: Model) -> Iterator[Model]:
+        """The model with the patch; outside of the context it is as it was, also after an error."""
+        if not isinstance(model, HFModel):
+            raise NotApplicable(
+                f"{self.method}: not applicable: needs a white-box model, found the adapter {model.identity.adapter}; "
+                "use the adapter hf, or an 'after' correction"
+            )
+        if model.watch is not None:
+            raise NotApplicable(f"{self.method}: not applicable: another patch is in this model; take it out first")
+        with self.opened(model.model) as attention:
+            model.watch = _watching(attention)
+            try:
+                yield Patched(model, method=self.method, order=self.order)
+            finally:
+                model.watch = None
+
+
+class Patched:
+    """An adapter under a patch: the same prompts, the same answers, segments in canonical order inside."""
+
+    def __init__(self, adapter: HFModel, *, method: str, order: Order) -> None:
+        self._adapter = adapter
+        self._order = order
+        self.model = adapter.model
+        self.processor = adapter.processor
+        self.capabilities: Capabilities = adapter.capabilities
+        self.identity: Identity = replace(adapter.identity, attention=f"{adapter.identity.attention}+{method}")
+
+    def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
+        """The exact log-probability of every option; spans are told by the places of the prompt given."""
+        asked = [self._arranged(prompt) for prompt in prompts]
+        found = self._adapter.score([prompt for prompt, _ in asked])
+        return [
+            x if isinstance(x, Fault) else replace(x, segment_spans=_back(x.segment_spans, places))
+            for x, (_, places) in zip(found, asked)
+        ]
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
+        """The model's own words, greedily."""
+        asked = [self._arranged(prompt) for prompt in prompts]
+        found = self._adapter.generate([prompt for prompt, _ in asked], max_new_tokens=max_new_tokens)
+        return [
+            x if isinstance(x, Fault) else replace(x, segment_spans=_back(x.segment_spans, places))
+            for x, (_, places) in zip(found, asked)
+        ]
+
+    def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
+        """The negative log-likelihood of a given answer to each prompt, in nats, summed over its tokens."""
+        return self._adapter.nll([self._arranged(prompt)[0] for prompt in prompts], targets)
+
+    def _arranged(self, prompt: Prompt) -> tuple[Prompt, tuple[int, ...]]:
+        return canonical(prompt) if self._order == "content" else (prompt, _places(prompt))
+
+
+def known_options(method: str, options: Mapping[str, Any], *, own: Sequence[str] = ()) -> None:
+    """Raises BadInput for the first option that the method does not know."""
+    known = [*own, *(name for name in OPTIONS if name not in own)]
+    for name in sorted(set(options) - set(known)):
+        raise BadInput(f"{method}: unknown option {name!r}; {nearest(name, known)}")
+
+
+def engine_patch(
+    method: str,
+    rule: Rule | Callable[[int], Rule],
+    *,
+    stack: bool,
+    options: Mapping[str, Any],
+) -> Inside:
+    """A patch of the attention from the options that all such methods have: order, engine, layers, heads."""
+    order, engine = options.get("order", "content"), options.get("engine", "partials")
+    one_of(method, "order", order, known=("content", "given"))
+    one_of(method, "engine", engine, known=ENGINES)
+    layers, heads = options.get("layers"), options.get("heads")
+    _check_numbers(method, "layers", layers, words=("alternate",))
+    _check_numbers(method, "heads", heads, words=())
+
+    def opened(model: Any) -> AbstractContextManager[SegmentAttention]:
+        config = text_model(model).config
+        chosen_layers = _chosen(method, "layers", layers, config.num_hidden_layers)
+        chosen_heads = _chosen(method, "heads", heads, config.num_attention_heads)
+        whole = chosen_layers is None and chosen_heads is None
+        return patched(
+            model, rule, engine=ENGINES[engine], layers=chosen_layers, heads=chosen_heads, stack=stack and whole
+        )
+
+    return Inside(method=method, opened=opened, order=order)
+
+
+def position_patch(method: str, place: Place) -> Inside:
+    """A patch of the position ids alone, for ablations: the order of the prompt stays."""
+    return Inside(method=method, opened=lambda model: repositioned(model, place), order="given")
+
+
+def canonical(prompt: Prompt) -> tuple[Prompt, tuple[int, ...]]:
+    """The prompt with its segments in the order of their content, and the place each came from.
+
+    Equal for every order of the same segments. Raises NotApplicable where words stand between segments: they would
+    stay while the segments move.
+    """
+    spots = [spot for spot, part in enumerate(prompt.parts) if part.place is not None]
+    between = [p for p in prompt.parts[spots[0] : spots[-1]] if p.place is None and p.text] if spots else []
+    if between:
+        raise NotApplicable(
+            f"{prompt.trial_id}: the words {between[0].text!r} stand between two segments, so their order cannot be "
+            "made not to matter; write nothing between segments"
+        )
+    parts = [prompt.parts[spot] for spot in spots]
+    keys = [digest([p.kind, p.text, None if p.frames is None else p.frames.sha256]) for p in parts]
+    order = sorted(range(len(parts)), key=lambda k: keys[k])
+    arranged = list(prompt.parts)
+    for number, k in enumerate(order):
+        arranged[spots[number]] = replace(parts[k], place=number)
+    return replace(prompt, parts=tuple(arranged)), tuple(int(parts[k].place or 0) for k in order)
+
+
+def _places(prompt: Prompt) -> tuple[int, ...]:
+    return tuple(sorted(part.place for part in prompt.parts if part.place is not None))
+
+
+def _back(spans: tuple[tuple[int, int], ...], places: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Spans by the place of the prompt that was given, from those by canonical place."""
+    return tuple(span for _, span in sorted(zip(places, spans)))
+
+
+def _watching(attention: SegmentAttention) -> Callable[[Sequence[Ready], Mapping[str, torch.Tensor]], None]:
+    def watch(rows: Sequence[Ready], batch: Mapping[str, torch.Tensor]) -> None:
+        width = batch["input_ids"].shape[1]
+        spans, real = [], []
+        for prompt, tail in rows:
+            start = width - prompt.n_tokens - len(tail)
+            spans.append([(start + a, start + b) for a, b in sorted(prompt.spans)])
+            real.append((start, width))
+        attention.expect(spans, real=real)
+
+    return watch
+
+
+def _check_numbers(method: str, option: str, value: Numbers, *, words: Sequence[str]) -> None:
+    if value is None or (isinstance(value, str) and value in words):
+        return
+    numbers = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
+    if not (numbers and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value)):
+        known = " or ".join(["a list of numbers from 0 on", *words])
+        raise BadInput(f"{method}: {option}={value!r}; give {known}")
+
+
+def _chosen(method: str, option: str, value: Numbers, count: int) -> list[int] | None:
+    """The numbers meant, checked against the model; None for all."""
+    if value is None:
+        return None
+    numbers = list(range(0, count, 2)) if value == "alternate" else [int(n) for n in value]
+    if max(numbers) >= count:
+        raise BadInput(f"{method}: {option} holds {max(numbers)}, but this model has {count}, numbered from 0")
+    return numbers
