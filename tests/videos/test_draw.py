@@ -54,13 +54,16 @@ def test_the_same_scenes_give_the_same_bytes_and_other_scenes_another_name(tmp_p
     one, two = (draw.film((SCENE,), folder=tmp_path / name) for name in "ab")
     assert one.name == two.name and one.read_bytes() == two.read_bytes()
     assert draw.film((replace(SCENE, seed=9),), folder=tmp_path / "a").name != one.name
-    assert sorted(p.suffix for p in (tmp_path / "a").iterdir()) == [".mp4", ".mp4"]
+    assert sorted(p.suffix for p in (tmp_path / "a").iterdir()) == [".mp4", ".mp4", ".sha256", ".sha256"]
 
 
-def test_a_film_that_exists_is_left_alone(tmp_path: Path) -> None:
+def test_a_film_that_is_whole_is_left_alone_and_a_damaged_one_is_drawn_again(tmp_path: Path) -> None:
     path = draw.film((SCENE,), folder=tmp_path)
-    path.write_bytes(b"kept")
-    assert draw.film((SCENE,), folder=tmp_path).read_bytes() == b"kept"
+    first, born_ns = path.read_bytes(), path.stat().st_mtime_ns
+    assert draw.film((SCENE,), folder=tmp_path).stat().st_mtime_ns == born_ns
+    path.write_bytes(first[:-9] + bytes([first[-9] ^ 1]) + first[-8:])
+    assert draw.film((SCENE,), folder=tmp_path).read_bytes() == first
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".mp4", ".sha256"]
 
 
 def test_a_sprite_stands_at_its_centre_at_half_time_and_moves_with_its_velocity() -> None:

@@ -11,7 +11,7 @@ from vlbias.errors import DecodeError
 from vlbias.records import FramesTHWC
 from vlbias.videos import decode_av
 
-MAX_MEAN_LEVELS = 4.0
+MAX_MEAN_LEVELS = 2.0
 
 
 def checked(
@@ -20,7 +20,7 @@ def checked(
     """`found` as it is, when its times and pixels are those of the strict PyAV decode; a DecodeError when not.
 
     decord and OpenCV conceal damage and return a neighbour, a stuck or a black frame without a word. Times may differ
-    by one frame's display, pixels by `MAX_MEAN_LEVELS` grey levels on average (rounding, 10-bit conversion).
+    by one frame's display, pixels by `MAX_MEAN_LEVELS` grey levels on average (rounding, spreading of chroma).
     """
     frames_THWC, own_s = found
     right_THWC, right_s = decode_av.frames(path, timestamps_s)
@@ -34,7 +34,10 @@ def checked(
             raise DecodeError(path=str(path), decoder=decoder, reason=reason)
         off = float(np.abs(frame.astype(np.int16) - reference).mean())
         if off > MAX_MEAN_LEVELS:
-            what = "a black frame" if not frame.any() else "another picture"
-            reason = f"gives {what} at {asked:.6g} s: {off:.1f} grey levels from the reference decode on average"
+            what = "a black frame" if not frame.any() else "another picture or colours"
+            reason = (
+                f"gives {what} at {asked:.6g} s: {off:.1f} grey levels from the reference decode on average, "
+                f"the limit is {MAX_MEAN_LEVELS:g}"
+            )
             raise DecodeError(path=str(path), decoder=decoder, reason=reason)
     return frames_THWC, own_s

@@ -19,7 +19,7 @@ from vlbias.videos._container import container_of
 from vlbias.videos.draw import film
 from vlbias.videos.worker import Worker, module_of
 
-SCHEMA = 1
+SCHEMA = 2
 IMAGENET_MEAN_RGB = (124, 116, 104)
 
 

@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from vlbias.errors import DecodeError
@@ -50,12 +51,23 @@ def timeline(path: Path) -> Timeline:
     return _index(path).timeline
 
 
+def stream_number(path: Path) -> int:
+    """Which stream of the file is shown: the first video that is no cover picture."""
+    container, stream = _open(path)
+    with container:
+        return int(stream.index)
+
+
 def frames(path: Path, timestamps_s: Sequence[float]) -> tuple[FramesTHWC, tuple[float, ...]]:
     """The frame on display at each asked time, uint8 RGB [T, H, W, 3], upright, and each frame's own start in seconds.
 
     Any damage on the way from the key frame to the asked frame is a DecodeError (`err_detect=explode`): a frame that
-    FFmpeg conceals is not the frame asked for. Colours follow the file's own matrix and range; BT.601 limited where the
-    file says nothing. High dynamic range is converted, not tone mapped.
+    FFmpeg conceals is not the frame asked for. A flipped bit can still decode to another picture, since most codecs
+    carry no checksum: only a suite that tells a clip's sha256 is safe from that.
+
+    Colours follow the file's own matrix and range; BT.601 limited where the file says nothing. Chroma of more than 8
+    bits is spread to pixels by nearest neighbour, as FFmpeg does at 8 bits, so that decoders agree. High dynamic range
+    is converted, not tone mapped.
     """
     index = _index(path)
     numbers = index.timeline.on_display(timestamps_s, path=path, decoder=NAME)
@@ -193,10 +205,9 @@ def _rgb(path: Path, frame: VideoFrame) -> FramesTHWC:
     """uint8 RGB [H, W, 3], upright. A display matrix that is no quarter turn is refused."""
     if frame.rotation % 90:
         raise _error(path, f"is turned by {frame.rotation} degrees; only quarter turns are read")
-    space = int(frame.colorspace)
-    if space in (_UNSPECIFIED, _RGB_IDENTITY):
-        pixels = frame.reformat(format="rgb24", src_colorspace=None if space == _RGB_IDENTITY else _BT601).to_ndarray()
-    else:
-        pixels = frame.reformat(format="rgb24", src_colorspace=space).to_ndarray()
+    space = {_UNSPECIFIED: _BT601, _RGB_IDENTITY: None}.get(int(frame.colorspace), int(frame.colorspace))
+    # At 8 bits and even sizes FFmpeg repeats chroma whatever is asked; elsewhere the filter is ours to choose.
+    spread = Interpolation.POINT if frame.format.components[0].bits > 8 else Interpolation.BICUBIC
+    pixels = frame.reformat(format="rgb24", src_colorspace=space, interpolation=spread).to_ndarray()
     upright: FramesTHWC = np.ascontiguousarray(np.rot90(pixels, k=(frame.rotation // 90) % 4))
     return upright

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vlbias.videos._container import container_of
 from vlbias.videos._witness import checked
 
 NAME = "decord"
+_CLOCK_AND_PLACE = re.compile(r"\[[\d:]+\] \S+?:\d+: ")
 
 
 def version() -> str:
@@ -42,7 +44,13 @@ def frames(path: Path, timestamps_s: Sequence[float]) -> tuple[FramesTHWC, tuple
             raise DecodeError(path=str(path), decoder=NAME, reason="its frame times do not rise")
         pixels: FramesTHWC = reader.get_batch(numbers).asnumpy()
     except (decord.DECORDError, RuntimeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[-1][-200:] if str(error).strip() else type(error).__name__
-        raise DecodeError(path=str(path), decoder=NAME, reason=reason) from error
+        raise DecodeError(path=str(path), decoder=NAME, reason=_reason(error)) from error
     own_s = tuple(float(starts_s[k] - starts_s[0]) for k in numbers)
     return checked(path, timestamps_s, (pixels, own_s), decoder=NAME)
+
+
+def _reason(error: Exception) -> str:
+    """decord's last line without the clock and the source file, so that two equal runs say the same."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if _CLOCK_AND_PLACE.match(line)]
+    return _CLOCK_AND_PLACE.sub("", (told or lines or [type(error).__name__])[-1])[:200]

@@ -28,13 +28,24 @@ def info(path: Path) -> ClipInfo:
 
 
 def frames(path: Path, timestamps_s: Sequence[float]) -> tuple[FramesTHWC, tuple[float, ...]]:
-    """As in the contract; every frame is held to the reference decode."""
+    """As in the contract; every frame is held to the reference decode.
+
+    Left alone, torchcodec takes the largest video of a file; here it takes the first, as the reference does.
+    """
     numbers = decode_av.timeline(path).on_display(timestamps_s, path=path, decoder=NAME)
+    stream = decode_av.stream_number(path)
     try:
-        decoder = VideoDecoder(str(path.absolute()), dimension_order="NHWC", seek_mode="exact")
+        decoder = VideoDecoder(
+            str(path.absolute()), stream_index=stream, dimension_order="NHWC", seek_mode="exact", num_ffmpeg_threads=1
+        )
         first_s = float(decoder.metadata.begin_stream_seconds)
         batch = decoder.get_frames_at(numbers)
     except (RuntimeError, ValueError, IndexError) as error:
-        raise DecodeError(path=str(path), decoder=NAME, reason=str(error)) from error
+        raise DecodeError(path=str(path), decoder=NAME, reason=_first_line(error)) from error
     own_s = tuple(float(t) - first_s for t in batch.pts_seconds)
     return checked(path, timestamps_s, (np.asarray(batch.data.numpy()), own_s), decoder=NAME)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -19,6 +19,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from vlbias.errors import BadInput
 from vlbias.records import FramesTHWC, Scene, Sprite, digest
+from vlbias.videos.media import sha256_of_file
 
 Points: TypeAlias = tuple[tuple[float, float], ...]
 Field: TypeAlias = npt.NDArray[np.float32]
@@ -46,13 +47,15 @@ def snapshots(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
 
 
 def film(scenes: Sequence[Scene], *, folder: Path) -> Path:
-    """The path of an MP4 of the scenes in `folder`, named by their content; a file that is there is left alone.
+    """The path of an MP4 of the scenes in `folder`, named by their content; a whole file is left alone.
+
+    The file's sha256 stands beside it, so that a film that was damaged on disk is drawn again.
 
     H.264, yuv420p, limited range, tagged and converted as BT.709, a keyframe each half second. The same scenes give
     the same bytes on one machine with one FFmpeg. The file appears whole or not at all.
     """
     path = folder / f"{digest([asdict(scene) for scene in scenes])[:24]}.mp4"
-    if path.exists():
+    if _whole(path):
         return path
     pixels_THWC = frames(scenes)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,10 +64,21 @@ def film(scenes: Sequence[Scene], *, folder: Path) -> Path:
     try:
         _encode(pixels_THWC, Path(name), fps=scenes[0].fps)
         Path(name).chmod(0o644)
+        told = Path(name).with_suffix(".sha256")
+        told.write_text(sha256_of_file(Path(name)), encoding="ascii")
         Path(name).replace(path)
+        told.replace(path.with_suffix(".sha256"))
     finally:
         Path(name).unlink(missing_ok=True)
+        Path(name).with_suffix(".sha256").unlink(missing_ok=True)
     return path
+
+
+def _whole(path: Path) -> bool:
+    try:
+        return path.with_suffix(".sha256").read_text(encoding="ascii") == sha256_of_file(path)
+    except OSError:
+        return False
 
 
 def _check(scenes: Sequence[Scene]) -> None:

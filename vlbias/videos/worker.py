@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from vlbias.videos import ClipInfo
 
 MEMORY_LIMIT_BYTES = 6 << 30
 BACKENDS = ("av", "decord", "opencv", "torchcodec")
+_KEPT_BYTES = 4096
+_CLOCK_OR_ADDRESS = re.compile(r"\[\d\d:\d\d:\d\d\] ?|0x[0-9a-fA-F]+")
 
 
 def module_of(backend: str) -> str:
@@ -46,6 +49,7 @@ class Worker:
         self.module, self.time_limit_s, self.memory_limit_bytes = module, time_limit_s, memory_limit_bytes
         self.name = module.rpartition(".")[2].removeprefix("decode_")
         self._process: subprocess.Popen[bytes] | None = None
+        self._complaint = bytearray()
 
     def __enter__(self) -> Worker:
         return self
@@ -62,7 +66,7 @@ class Worker:
             return
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
+        for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 try:
                     pipe.close()
@@ -95,53 +99,76 @@ class Worker:
         return reply["result"]
 
     def _exchange(self, request: bytes, path: str) -> bytes:
-        """One line there, one line back, or a dead process and a DecodeError."""
+        """One line there, one line back, or a dead process and a DecodeError that holds what it said last."""
         process = self._started()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        self._complaint.clear()
         try:
             process.stdin.write(request)
             process.stdin.flush()
-            line = _read_line(process.stdout.fileno(), time.monotonic() + self.time_limit_s)
+            line = _read_line(process, time.monotonic() + self.time_limit_s, self._complaint)
         except BrokenPipeError:
             line = b""
         except TimeoutError as error:
             self.close()
             reason = f"did not finish within the limit of {self.time_limit_s:g} s and was killed"
-            raise DecodeError(path=path, decoder=self.name, reason=reason) from error
+            raise DecodeError(path=path, decoder=self.name, reason=reason + _said(self._complaint)) from error
         except BaseException:
             self.close()
             raise
         if not line.endswith(b"\n"):
             code = process.wait()
             self.close()
-            raise DecodeError(path=path, decoder=self.name, reason=f"its process died: {_cause(code)}")
+            reason = f"its process died: {_cause(code)}{_said(self._complaint)}"
+            raise DecodeError(path=path, decoder=self.name, reason=reason)
         return line
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is None:
-            command = [sys.executable, "-m", "vlbias.videos._child", self.module, str(self.memory_limit_bytes)]
+            limits = (str(self.memory_limit_bytes), str(self.time_limit_s))
+            command = [sys.executable, "-m", "vlbias.videos._child", self.module, *limits]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-            )
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
         return self._process
 
 
-def _read_line(descriptor: int, deadline: float) -> bytes:
-    """Bytes up to a newline, or up to the end when the process died. Errors: TimeoutError at the deadline."""
+def _read_line(process: subprocess.Popen[bytes], deadline: float, complaint: bytearray) -> bytes:
+    """Bytes up to a newline, or up to the end when the process died; the end of its stderr goes to `complaint`.
+
+    Errors: TimeoutError at the deadline.
+    """
+    assert process.stdout is not None and process.stderr is not None
     line = b""
     with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
+        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(process.stderr, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+            ready = selector.select(max(0.0, deadline - time.monotonic()))
+            if not ready:
                 raise TimeoutError
-            piece = os.read(descriptor, 65536)
-            if not piece:
+            # stderr first, so that the last words of a dying process are heard before its end is seen.
+            for key, _ in sorted(ready, key=lambda found: found[0].fileobj is process.stdout):
+                piece = os.read(key.fd, 65536)
+                if key.fileobj is process.stderr:
+                    complaint += piece
+                    del complaint[:-_KEPT_BYTES]
+                elif piece:
+                    line += piece
+                    continue
+                if not piece:
+                    selector.unregister(key.fileobj)
+            if not selector.get_map():
                 break
-            line += piece
     return line
+
+
+def _said(complaint: bytearray) -> str:
+    """The last line of a process's stderr, without what differs between two equal runs."""
+    lines = [line.strip() for line in complaint.decode("utf-8", errors="replace").splitlines() if line.strip()]
+    return f"; it said last: {_CLOCK_OR_ADDRESS.sub('', lines[-1])[:200]}" if lines else ""
 
 
 def _cause(code: int) -> str:
