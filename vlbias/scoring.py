@@ -16,7 +16,7 @@ from vlbias.reports import Report
 from vlbias.store import read, read_run
 
 METRICS = ("curve", "contrasts", "spread", "flips", "shape", "levelgauge", "failures")
-WRITERS = ("results", "html", "card", "figures", "tables")
+WRITERS = ("results", "html", "card", "figures", "tables", "terminal")
 
 
 def report(folder: Path, *, metrics: Sequence[str] | None = None, seed: int | None = None) -> Report:

@@ -1,9 +1,11 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from vlbias.reports import html
+from vlbias.estimates import Estimate
+from vlbias.reports import figures, html
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -77,6 +79,46 @@ def test_foreign_text_is_shown_and_does_nothing(pages):
     assert "<script" not in text and "<img" not in text and "\x1b" not in text
     assert "&lt;script&gt;" in text
     assert "{{7*7}}" in text and "&lt;/script&gt;49" not in text
+
+
+def test_an_estimate_of_any_metric_task_and_slot_is_shown(report):
+    strange = [
+        Estimate(metric="accuracy_band", slot=4, value=61.5, low=50.0, high=70.0, interval="simultaneous", n=77),
+        Estimate(metric="accuracy_head_minus_middle", task="colour", value=12.25, unit="points", notes=("few clips",)),
+        Estimate(metric="flip_rate", slot=2, value=0.5, n=3, clusters=2),
+        Estimate(metric="failure_rate", task="colour", value=0.25, n=3),
+        Estimate(metric="word", task="colour", label="undecided"),
+    ]
+    text = " ".join(" ".join(Page(html.page(replace(report, estimates=[*report.estimates, *strange]))).text).split())
+    for said in ("accuracy_band , slot 5", "simultaneous", "61.5", "12.2 points", "few clips", "slot 3", "undecided"):
+        assert said.replace(" ,", ",") in text.replace(" ,", ","), said
+    for e in strange:
+        assert e in html.reading.others(replace(report, estimates=strange))
+
+
+def test_tasks_beyond_any_number_are_drawn(report):
+    names = [f"task-{k:02d}" for k in range(30)]
+    more = [Estimate(metric="accuracy", task=t, slot=s, value=50.0 + s, unit="points") for t in names for s in (0, 1)]
+    many = replace(report, estimates=more)
+    assert len(html.multiples(many)) == 30
+    assert {"accuracy_by_task", "accuracy_by_task_2"} <= set(figures.figures(many))
+
+
+def test_the_page_holds_no_path_of_the_machine(report, tmp_path):
+    place = "/home/someone/models/tiny"
+    told = replace(
+        report.run,
+        command=f"/usr/bin/vlbias run -o {place}/run --model_args=pretrained={place}",
+        config={
+            "model_args": {"pretrained": place, "url": "https://example.org/a/b"},
+            "task_args": {"dir": "~/clips/x"},
+        },
+        notes=(f"read {place}/notes.txt", "seen 3/4 of it"),
+    )
+    text = html.page(replace(report, run=told))
+    assert "someone" not in text and "~/clips" not in text and "/usr/bin" not in text
+    for kept in ("…/tiny", "…/notes.txt", "3/4 of it", "https://example.org/a/b", "…/vlbias run"):
+        assert kept in text, kept
 
 
 def test_counts_without_intervals_say_why(pages):

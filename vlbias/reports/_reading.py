@@ -33,11 +33,8 @@ TITLES = {
 CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "slope", "curvature")
 SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
 LEVELS = ("accuracy", "accuracy_alone", "gold_probability", "gold_logprob")
-KNOWN = {
-    "accuracy", "accuracy_alone", "gold_logprob", "gold_probability", "accuracy_any_effect", "shape",
-    "failure_rate", "unparsed_rate", "attrition_test", *SPREAD,
-    *(f"{of}_{what}" for of in ("accuracy", "gold_probability") for what in CONTRASTS),
-}  # fmt: skip
+RATES = ("failure_rate", "unparsed_rate", "attrition_test")
+DRAWN = ("accuracy", "gold_probability", "gold_logprob")
 
 
 def pick(report: Report, metric: str, *, task: str = "all", slot: int | None = None) -> Estimate | None:
@@ -65,13 +62,30 @@ def contrasts(report: Report) -> list[Estimate]:
 
 
 def others(report: Report) -> list[Estimate]:
-    """Every estimate that no other table or figure of a report shows, so none is lost."""
-    return [
-        e
-        for e in report.estimates
-        if (e.metric not in KNOWN and not e.metric.startswith("levelgauge_"))
-        or (e.slot is None and e.task != "all" and e.metric not in LEVELS)
-    ]
+    """Every estimate that no other table or figure of a page shows, so that nothing measured is lost."""
+    return [e for e in report.estimates if not _shown(e)]
+
+
+def _shown(e: Estimate) -> bool:
+    if e.cell is not None:
+        return len(e.cell) == 2 and e.value is not None
+    if e.metric.startswith("levelgauge_"):
+        return True
+    if e.slot is not None:
+        return e.metric == "accuracy" or (e.task == "all" and e.metric in DRAWN)
+    tests = (
+        "accuracy_any_effect",
+        "shape",
+        *(f"{of}_{w}" for of in ("accuracy", "gold_probability") for w in CONTRASTS),
+    )
+    return e.metric in LEVELS or (e.task == "all" and e.metric in (*tests, *SPREAD, *RATES))
+
+
+def coordinates(estimate: Estimate) -> str:
+    """Where an estimate stands, for people: its slot or its cell, counted from 1."""
+    if estimate.cell is not None:
+        return "cell " + ", ".join(str(k + 1) for k in estimate.cell)
+    return "" if estimate.slot is None else f"slot {estimate.slot + 1}"
 
 
 def title(metric: str) -> str:

@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+PATH = re.compile(r"(?<![\w:/.\\])(?:~?/|[A-Za-z]:[\\/]|\\\\)(?=[^\s/])[^\s,;:'\"=<>|]*")
 SNAPSHOT = re.compile(r"models--([^/\\]+?)--([^/\\]+)")
 
 
@@ -17,6 +18,15 @@ def clean(text: object, limit: int | None = None) -> str:
     kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else " " for c in line)
     line = " ".join(kept.split())
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def pathless(text: object) -> str:
+    """A text in which a path of somebody's machine is told by its last part only.
+
+    >>> pathless("vlbias run --config /home/me/x.yaml")
+    'vlbias run --config …/x.yaml'
+    """
+    return PATH.sub(lambda found: "…/" + re.split(r"[/\\]", found[0].rstrip("/\\"))[-1], str(text))
 
 
 def model_name(name: str) -> str:

@@ -11,8 +11,6 @@ from vlbias.reports._draw import Curve
 from vlbias.reports._reading import curve, number, pick, tasks
 from vlbias.reports._text import clean
 
-MOST_TASKS = 24
-
 
 def accuracy(report: Report) -> Curve | None:
     """Accuracy per slot with the probe alone, or None when nobody measured it."""
@@ -31,9 +29,9 @@ def gold(report: Report) -> Curve | None:
 
 
 def per_task(report: Report) -> list[Curve]:
-    """Accuracy per slot of every task, on one scale; at most 24 tasks."""
+    """Accuracy per slot of every task, on one scale."""
     found = [(t, curve(report, "accuracy", task=t)) for t in tasks(report)]
-    found = [(t, points) for t, points in found if _drawable(points)][:MOST_TASKS]
+    found = [(t, points) for t, points in found if _drawable(points)]
     bounds = [v for _, points in found for e in points for v in (e.value, e.low, e.high) if v is not None]
     if not bounds:
         return []

@@ -14,11 +14,11 @@ from markupsafe import Markup
 
 from vlbias.answers import Answer, Failure, Outcome
 from vlbias.estimates import Estimate
-from vlbias.reports import Report
+from vlbias.reports import Report, _maps
 from vlbias.reports import _reading as reading
 from vlbias.reports import _views as views
 from vlbias.reports._draw import PAGE, Curve, curve_figure, inline_svg
-from vlbias.reports._text import clean, model_name, save
+from vlbias.reports._text import clean, model_name, pathless, save
 from vlbias.reports._verdict import sentences
 
 WIDE_IN, NARROW_IN, SMALL_IN = (6.6, 3.2), (3.9, 2.9), (2.5, 1.7)
@@ -45,15 +45,16 @@ def page(report: Report) -> str:
         headline=headline(report),
         figures=figures(report),
         multiples=multiples(report),
+        maps=[(m.title, m.unit, Markup(_maps.heatmap(m, name=f"map{k}"))) for k, m in enumerate(_maps.maps(report))],  # noqa: S704
         curve=reading.curve(report, "accuracy"),
         levels=[e for e in report.estimates if e.slot is None and e.metric in reading.LEVELS],
         gold_curve=reading.curve(report, "gold_probability") + reading.curve(report, "gold_logprob"),
         contrasts=reading.contrasts(report),
         spread=_present(report, reading.SPREAD),
         levelgauge=[e for e in report.estimates if e.metric.startswith("levelgauge_")],
-        rates=_present(report, ("failure_rate", "unparsed_rate", "attrition_test")),
+        rates=_present(report, reading.RATES),
         failures=reading.failures(report),
-        reasons=reading.first_reasons(report),
+        reasons=[(kind, pathless(reason)) for kind, reason in reading.first_reasons(report)],
         others=reading.others(report),
         examples=examples(report.outcomes),
         provenance=provenance(report),
@@ -119,13 +120,13 @@ def provenance(report: Report) -> list[tuple[str, str]]:
         *((f"machine {k}", v) for k, v in run.machine.items()),
         *(("note", note) for note in run.notes),
     ]  # fmt: skip
-    return [(clean(name, 60), clean(value, 300)) for name, value in pairs]
+    return [(clean(name, 60), pathless(clean(value, 300))) for name, value in pairs]
 
 
 def _example(o: Answer | Failure) -> dict[str, str]:
     a, audit = o.asked, o.audit
     if isinstance(o, Failure):
-        result, came = f"failure: {o.kind}", o.reason
+        result, came = f"failure: {o.kind}", pathless(o.reason)
     else:
         result = "open-ended" if a.gold is None else ("right" if o.correct else "wrong")
         scores = ", ".join(f"{p:.3g}" for p in o.logprobs or ())
@@ -154,4 +155,4 @@ def _svg(curve: Curve, name: str, label: str, size_in: tuple[float, float]) -> M
 def _yaml(config: Mapping[str, Any]) -> str:
     plain = json.loads(json.dumps(dict(config), default=str))
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
-    return "\n".join(line[: len(line) - len(line.lstrip())] + clean(line, 300) for line in text.splitlines())
+    return "\n".join(line[: len(line) - len(line.lstrip())] + pathless(clean(line, 300)) for line in text.splitlines())

@@ -28,7 +28,7 @@ from vlbias.reports._reading import (
     suite_name,
     title,
 )
-from vlbias.reports._text import clean, model_name, save
+from vlbias.reports._text import clean, model_name, pathless, save
 from vlbias.reports._verdict import paragraph
 
 SHOWN = (
@@ -90,7 +90,7 @@ def _failures(report: Report, console: Console, *, ascii_only: bool) -> None:
     counts = ", ".join(f"{slot_name(row.slot)}: {row.failed}/{row.asked}" for row in rows)
     console.print(Text(f"failures per slot  {counts}"))
     for kind, reason in first_reasons(report):
-        console.print(_safe(f"  {kind}: {reason}", ascii_only=ascii_only))
+        console.print(_safe(f"  {kind}: {pathless(reason)}", ascii_only=ascii_only))
 
 
 def _safe(text: str, *, ascii_only: bool) -> Text:
