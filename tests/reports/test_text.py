@@ -1,6 +1,6 @@
 import pytest
 
-from vlbias.reports._text import clean, save
+from vlbias.reports._text import clean, pathless, save
 
 
 def test_escapes_controls_and_direction_overrides_do_not_survive():
@@ -20,3 +20,16 @@ def test_a_file_that_cannot_be_put_in_place_leaves_no_draft(tmp_path):
 def test_a_file_is_replaced_whole(tmp_path):
     save(tmp_path / "a" / "b.txt", "old and long")
     assert save(tmp_path / "a" / "b.txt", "new").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("/home/me/a/b.mp4: broken", "…/b.mp4: broken"),
+        ("pretrained=~/models/tiny/,x=1", "pretrained=…/tiny,x=1"),
+        ("C:\\Users\\me\\clip.mp4", "…/clip.mp4"),
+        ("Org/Model of https://a.org/b/c, 3/4, and/or a / b", "Org/Model of https://a.org/b/c, 3/4, and/or a / b"),
+    ],
+)
+def test_a_path_of_the_machine_is_told_by_its_last_part_and_nothing_else_changes(text, said):
+    assert pathless(text) == said
