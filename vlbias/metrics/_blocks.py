@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -112,7 +112,13 @@ def blocks(outcomes: Sequence[Outcome], value: Cell, *, alone: bool = False) -> 
         means = _means(cells[probe_id], wanted)
         if means is not None:
             complete[probe_id] = means
-    return _blocks([asked[p] for p in sorted(asked)], complete, alone=alone, n_slots=n_slots)
+    found_all = _blocks([asked[p] for p in sorted(asked)], complete, alone=alone, n_slots=n_slots)
+    answered = {slot for mine in cells.values() for slot, got in mine.items() if any(v is not None for v in got)}
+    empty = [str(slot + 1) for slot in range(n_slots) if slot not in answered]
+    if answered and empty:
+        note = f"slot {', '.join(empty)} has no usable answer at all, so no probe is complete"
+        return replace(found_all, notes=(note, *found_all.notes))
+    return found_all
 
 
 def by_task(found: Blocks) -> Iterator[tuple[str, Blocks]]:
