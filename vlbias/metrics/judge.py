@@ -1,0 +1,180 @@
+"""Says whether a judge's verdict follows the place of a candidate, or what is said of it, instead of the candidate."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from vlbias.answers import Answer, Outcome
+from vlbias.estimates import Estimate, Reference
+from vlbias.metrics._blocks import rows
+from vlbias.metrics._means import mean_estimate
+
+Verdicts = Mapping[str, Sequence[Answer]]
+LEVELS = ("letter", "content", "correctness")
+EFFECTS = ("robustness_rate", "harmful_rate", "helpful_rate", "neutral_rate")
+NOISE = "no repeat of one order was asked, so decoding noise is included"
+
+
+def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
+    """Shares of verdicts per place, home-field advantage, flips under rotation, and the effect of phrases; points.
+
+    A judge that looks at the candidates only has an even share at every place, a home-field advantage of 0, flips at
+    the letter level alone, and a robustness of 100. Phrases are compared with the same order without one; only probes
+    with a verdict in every rotation enter the first three. `task` names the phrase.
+    """
+    plain: dict[str, list[Answer]] = defaultdict(list)
+    swayed: dict[str, list[Answer]] = defaultdict(list)
+    asked: set[str] = set()
+    for row in rows(outcomes):
+        told = dict(row.asked.factors)
+        if "swap" not in told or "phrase" not in told:
+            continue
+        asked.add(row.asked.probe_id)
+        if isinstance(row, Answer) and row.chosen is not None:
+            (plain[row.asked.probe_id] if told["phrase"] == "none" else swayed[told["phrase"]]).append(row)
+    if not asked:
+        return []
+    whole = {p: plain[p] for p in sorted(plain) if _complete(plain[p])}
+    lost = len(asked) - len(whole)
+    notes = (f"{lost} of {len(asked)} probes lack one verdict in every rotation; left out",) if lost else ()
+    out = [*_shares(whole, notes, rng=rng), *_flips(whole, notes, rng=rng), _home_field(whole, notes)]
+    for phrase in sorted(swayed):
+        out += _phrase(phrase, swayed[phrase], plain, rng=rng)
+    return out
+
+
+def _complete(verdicts: Sequence[Answer]) -> bool:
+    n = verdicts[0].asked.n_options
+    return len(verdicts) == n and len({_swap(v) for v in verdicts}) == n
+
+
+def _shares(whole: Verdicts, notes: tuple[str, ...], *, rng: np.random.Generator) -> list[Estimate]:
+    """How much more often the candidate at each place wins than 1 / n; every candidate stands at every place."""
+    if not whole:
+        return [Estimate(metric="judge_place_share", unit="points", notes=("no probe has every rotation", *notes))]
+    n = next(iter(whole.values()))[0].asked.n_options
+    even = Reference(mean=0.0, low=0.0, high=0.0, p_value=None, method="an even share, by the rotations")
+    out = []
+    for place in range(n):
+        values = [100 * (sum(_place(v) == place for v in vs) / n - 1 / n) for vs in whole.values()]
+        blank = Estimate(metric="judge_place_share", slot=place, unit="points above an even share", notes=notes)
+        bounds = (-100 / n, 100 * (1 - 1 / n))
+        clusters = [vs[0].asked.cluster_id for vs in whole.values()]
+        out.append(mean_estimate(blank, values, clusters, rng=rng, bounds=bounds, reference=even))
+    return out
+
+
+def _flips(whole: Verdicts, notes: tuple[str, ...], *, rng: np.random.Generator) -> list[Estimate]:
+    """The share of probes whose verdict is not the same in all rotations, read at three levels.
+
+    A verdict that sticks to a candidate changes its letter in every rotation; one that sticks to a place never does.
+    """
+    out = []
+    clusters = [vs[0].asked.cluster_id for vs in whole.values()]
+    for level in LEVELS:
+        values = [100.0 * (len({_at(v, level) for v in vs}) > 1) for vs in whole.values()]
+        blank = Estimate(metric=f"judge_{level}_flip_rate", unit="points", notes=(NOISE, *notes))
+        out.append(mean_estimate(blank, values, clusters, rng=rng))
+    return out
+
+
+def _home_field(whole: Verdicts, notes: tuple[str, ...]) -> Estimate:
+    """The advantage of the first place in log-odds, for pairs: logit P(first wins) = quality + gamma.
+
+    Among the pairs whose two verdicts fall on one place, the odds of both-first to both-second are exp(2 gamma)
+    whatever the candidates are worth, so gamma is half the log of their ratio, 1/2 added to each count (Haldane). The
+    interval is a t interval, widened by the design effect of the clusters; the p-value is exact, two-sided mid-p.
+    """
+    blank = {"metric": "judge_home_field", "unit": "log-odds"}
+    pairs = [vs for vs in whole.values() if vs[0].asked.n_options == 2]
+    stuck = [(vs[0].asked.cluster_id, _place(vs[0]) == 0) for vs in pairs if _place(vs[0]) == _place(vs[1])]
+    first, second = sum(at for _, at in stuck), sum(not at for _, at in stuck)
+    if not stuck:
+        note = "no pair" if not pairs else "no pair whose verdicts fall on one place"
+        return Estimate(**blank, n=len(pairs), notes=(note, *notes))  # type: ignore[arg-type]
+    value = 0.5 * math.log((first + 0.5) / (second + 0.5))
+    n_clusters = len({cluster for cluster, _ in stuck})
+    half: float | None = None
+    if n_clusters > 1:
+        error = 0.5 * math.sqrt((1 / (first + 0.5) + 1 / (second + 0.5)) * _design_effect(stuck))
+        half = float(stats.t.ppf(0.975, n_clusters - 1)) * error
+    return Estimate(
+        **blank,  # type: ignore[arg-type]
+        value=value,
+        low=None if half is None else value - half,
+        high=None if half is None else value + half,
+        interval="not available: one cluster" if half is None else f"t, {n_clusters - 1} degrees of freedom, clustered",
+        n=len(pairs),
+        clusters=n_clusters,
+        reference=Reference(mean=0.0, low=0.0, high=0.0, p_value=_mid_p(first, second), method="binomial, mid-p"),
+        notes=(f"{first} pairs both first, {second} both second, {len(pairs) - len(stuck)} on one candidate", *notes),
+    )
+
+
+def _design_effect(stuck: Sequence[tuple[str, bool]]) -> float:
+    """The variance of a share between clusters over that of independent pairs, at least 1."""
+    share = sum(at for _, at in stuck) / len(stuck)
+    if share in (0.0, 1.0):
+        return 1.0
+    sums: dict[str, float] = defaultdict(float)
+    for cluster, at in stuck:
+        sums[cluster] += at - share
+    g = len(sums)
+    return max(1.0, g / (g - 1) * sum(s * s for s in sums.values()) / (len(stuck) * share * (1 - share)))
+
+
+def _mid_p(first: int, second: int) -> float:
+    n, k = first + second, min(first, second)
+    return float(min(1.0, 2 * stats.binom.cdf(k, n, 0.5) - stats.binom.pmf(k, n, 0.5)))
+
+
+def _phrase(
+    phrase: str, swayed: Sequence[Answer], plain: Mapping[str, Sequence[Answer]], *, rng: np.random.Generator
+) -> list[Estimate]:
+    """What a phrase does to verdicts, and how often the verdict moves to the candidate that it is said of."""
+    without = {(p, _swap(v)): v for p, vs in plain.items() for v in vs}
+    pairs = [(v, without[key]) for v in swayed if (key := (v.asked.probe_id, _swap(v))) in without]
+    clusters = [after.asked.cluster_id for after, _ in pairs]
+    lost = len(swayed) - len(pairs)
+    notes = (NOISE, f"{lost} verdicts have none without the phrase to compare with") if lost else (NOISE,)
+    out = []
+    for name in EFFECTS:
+        blank = Estimate(metric=f"judge_{name}", task=phrase, unit="points", notes=notes)
+        values = [100.0 * (_effect(after, before) == name) for after, before in pairs]
+        out.append(mean_estimate(blank, values, clusters, rng=rng))
+    open_ = [(after, before) for after, before in pairs if before.chosen != _marked(after)]
+    for place in [None, *sorted({int(dict(after.asked.factors)["phrase_at"]) for after, _ in open_})]:
+        here = [(a, b) for a, b in open_ if place in (None, int(dict(a.asked.factors)["phrase_at"]))]
+        blank = Estimate(metric="judge_follow_rate", task=phrase, slot=place, unit="points", notes=notes)
+        values = [100.0 * (after.chosen == _marked(after)) for after, _ in here]
+        out.append(mean_estimate(blank, values, [after.asked.cluster_id for after, _ in here], rng=rng))
+    return out
+
+
+def _effect(after: Answer, before: Answer) -> str:
+    if after.chosen == before.chosen:
+        return "robustness_rate"
+    return "harmful_rate" if before.correct else "helpful_rate" if after.correct else "neutral_rate"
+
+
+def _marked(verdict: Answer) -> int:
+    """The candidate that the phrase is said of."""
+    return verdict.asked.option_order[int(dict(verdict.asked.factors)["phrase_at"])]
+
+
+def _swap(verdict: Answer) -> str:
+    return dict(verdict.asked.factors)["swap"]
+
+
+def _place(verdict: Answer) -> int:
+    assert verdict.chosen is not None
+    return verdict.asked.option_order.index(verdict.chosen)
+
+
+def _at(verdict: Answer, level: str) -> int | bool | None:
+    return {"letter": _place(verdict), "content": verdict.chosen, "correctness": verdict.correct}[level]
