@@ -58,28 +58,37 @@ def _by_mean_key(row: Row, low: int, high: int, bounds: Sequence[Span], score: S
 
 
 def _segment_lse(row: Row, low: int, high: int, bounds: Sequence[Span], score: Score) -> Tensor:
-    """Log-sum-exp of the scores of queries [low, high) on every segment, [H, Q, S], in fp32 at least."""
+    """Log-sum-exp of the scores of queries [low, high) on every segment, [H, Q, S], in fp32 at least.
+
+    What region queries score on their own segment is left at minus infinity: no rule asks for it.
+    """
+    assert row.bare_query_HQD is not None
     n_heads, n_queries = row.query_HQD.shape[0], high - low
+    dtype = torch.promote_types(row.bare_query_HQD.dtype, torch.float32)
+    lse_HQS = row.bare_query_HQD.new_full((n_heads, n_queries, len(bounds)), -torch.inf, dtype=dtype)
     budget = CPU_SCORES if row.key_KTD.device.type == "cpu" else CUDA_SCORES
-    lse_HQS = None
-    wide = n_heads * n_queries * bounds[-1][1] <= 8 * budget
-    runs = [list(range(len(bounds)))] if wide else [[u] for u in range(len(bounds))]
-    for run in runs:
-        start, end = bounds[run[0]][0], bounds[run[-1]][1]
-        step = n_queries if wide else max(16, budget // (n_heads * (end - start)))
-        for at in range(0, n_queries, step):
-            upto = min(at + step, n_queries)
-            query_KXD, key_KRD = _grouped(row, low + at, low + upto, start, end)
-            score_KXR = torch.bmm(query_KXD * score.scale, key_KRD.transpose(1, 2))
-            if score.softcap is not None:
-                score_KXR = score_KXR.div_(score.softcap).tanh_().mul_(score.softcap)
-            if lse_HQS is None:
-                lse_HQS = score_KXR.new_empty(n_heads, n_queries, len(bounds))
-            for u in run:
-                a, b = bounds[u][0] - start, bounds[u][1] - start
-                lse_HQS[:, at:upto, u] = _ungrouped(score_KXR[..., a:b].logsumexp(-1), upto - at)
-    assert lse_HQS is not None
+    if n_heads * n_queries * bounds[-1][1] <= 8 * budget:
+        score_KXR = _scores(row, (low, high), (0, bounds[-1][1]), score)
+        for u, (a, b) in enumerate(bounds):
+            lse_HQS[..., u] = _ungrouped(score_KXR[..., a:b].logsumexp(-1), n_queries)
+        return lse_HQS
+    of_region = row.holds_region and high + row.first <= row.layout.region[1]
+    for u, (a, b) in enumerate(bounds):
+        step = max(16, budget // (n_heads * (b - a)))
+        for begin, stop in ((0, a), (b, n_queries)) if of_region else ((0, n_queries),):
+            for at in range(begin, stop, step):
+                upto = min(at + step, stop)
+                score_KXL = _scores(row, (low + at, low + upto), (a, b), score)
+                lse_KX = score_KXL[..., 0] - score_KXL.log_softmax(-1)[..., 0]  # on a CPU faster than logsumexp
+                lse_HQS[:, at:upto, u] = _ungrouped(lse_KX, upto - at)
     return lse_HQS
+
+
+def _scores(row: Row, queries: Span, keys: Span, score: Score) -> Tensor:
+    """Scores before rotation [K, G * Q, L] of some queries on some keys of the region."""
+    query_KXD, key_KLD = _grouped(row, *queries, *keys)
+    score_KXL = torch.bmm(query_KXD * score.scale, key_KLD.transpose(1, 2))
+    return score_KXL if score.softcap is None else score_KXL.div_(score.softcap).tanh_().mul_(score.softcap)
 
 
 def _grouped(row: Row, low: int, high: int, start: int = 0, end: int | None = None) -> tuple[Tensor, Tensor]:
