@@ -32,6 +32,7 @@ class Palette:
 PAPER = Palette()
 PAGE = Palette(line="#010203", ink="#010204", quiet="#010205", shade="#010206", alone="#010207")
 PAGE_NAMES = {colour: f"var(--{name})" for name, colour in vars(PAGE).items()}
+NARROW_IN = 4.5
 NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
@@ -113,7 +114,10 @@ def _frame(ax: Axes, curve: Curve, palette: Palette) -> None:
     if curve.ylabel:
         ax.set_ylabel(curve.ylabel, fontsize=9, color=palette.ink)
         ax.set_xlabel("slot", fontsize=9, color=palette.ink)
-        for x, side, end in ((0, "left", "← head"), (1, "right", "neighbour, nearest the question →")):
+        drawn = ax.figure
+        wide = isinstance(drawn, Figure) and drawn.get_figwidth() > NARROW_IN
+        last_place = "neighbour, nearest the question →" if wide else "neighbour →"
+        for x, side, end in ((0, "left", "← head"), (1, "right", last_place)):
             ax.annotate(end, (x, 0), (0, -21), xycoords="axes fraction", textcoords="offset points", ha=side, va="top",
                         fontsize=9, color=palette.ink, annotation_clip=False)  # fmt: skip
 

@@ -67,7 +67,8 @@ def _feet(shown: Sequence[Estimate], column: int, step: int, *, ascii_only: bool
     span = column * len(shown)
     ends = "head" + "neighbour".rjust(span - 4) if span >= 14 else "head ... neighbour"
     band, dash = (".", "-") if ascii_only else ("░", "╌")
-    key = ["accuracy by slot, points", f"{band} no effect of position"]
+    key = ["accuracy by slot, points"]
+    key += [f"{band} no effect of position"] if any(e.reference is not None for e in shown) else []
     key += [f"{dash} probe alone"] if alone is not None and alone.value is not None else []
     key += [f"every {step}th slot is drawn"] if step > 1 else []
     lines = ["; ".join(key)] if len("; ".join(key)) <= max(span, 40) else key

@@ -34,6 +34,8 @@ CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "slope", "curvature"
 SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
 LEVELS = ("accuracy", "accuracy_alone", "gold_probability", "gold_logprob")
 RATES = ("failure_rate", "unparsed_rate", "attrition_test")
+LEVELGAUGE = "levelgauge_"
+LEVELGAUGE_COLUMNS = ("Smeta", "Pran", "Pvar", "Pmean", "CM", "MR")
 DRAWN = ("accuracy", "gold_probability", "gold_logprob")
 
 
@@ -61,6 +63,45 @@ def contrasts(report: Report) -> list[Estimate]:
     return [e for name in names if (e := pick(report, name)) is not None]
 
 
+def known(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """The estimates that have a value or a word."""
+    return [e for e in estimates if e.value is not None or e.label is not None]
+
+
+def has_intervals(estimates: Sequence[Estimate]) -> bool:
+    """Whether any of the estimates has an interval."""
+    return any(e.low is not None for e in estimates)
+
+
+def missing(estimates: Sequence[Estimate]) -> str:
+    """Which estimates could not be had, and why, as one sentence; empty when all could."""
+    lost = [e for e in estimates if e.value is None and e.label is None]
+    if not lost:
+        return ""
+    why = list(dict.fromkeys(note for e in lost for note in e.notes)) or ["no reason was recorded"]
+    names = "; ".join(dict.fromkeys(title(e.metric).lower() for e in lost))
+    return f"Not available: {names}. Reason: {clean('; '.join(why), 300)}."
+
+
+def levelgauge(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Video-LevelGauge's numbers as heads and rows, one row per task, the average over tasks first."""
+    found = {(e.task, e.metric): e for e in report.estimates if e.metric.startswith(LEVELGAUGE) and e.slot is None}
+    names = [name for name in LEVELGAUGE_COLUMNS if any(m == LEVELGAUGE + name for _, m in found)]
+    rows = []
+    for task in dict.fromkeys(t for t, _ in found):
+        cells = [found.get((task, LEVELGAUGE + name)) for name in names]
+        rows.append(("average" if task == "all" else clean(task, 60), *(_gauged(e) for e in cells)))
+    return ("Task", *names), rows
+
+
+def _gauged(e: Estimate | None) -> str:
+    if e is None or (e.value is None and e.label is None):
+        return "–"
+    if e.label is not None:
+        return clean(e.label, 30)
+    return f"{e.value:.3f}" if e.metric == LEVELGAUGE + "CM" else number(e.value, "points")
+
+
 def others(report: Report) -> list[Estimate]:
     """Every estimate that no other table or figure of a page shows, so that nothing measured is lost."""
     return [e for e in report.estimates if not _shown(e)]
@@ -69,7 +110,7 @@ def others(report: Report) -> list[Estimate]:
 def _shown(e: Estimate) -> bool:
     if e.cell is not None:
         return len(e.cell) == 2 and e.value is not None
-    if e.metric.startswith("levelgauge_"):
+    if e.metric.startswith(LEVELGAUGE):
         return True
     if e.slot is not None:
         return e.metric == "accuracy" or (e.task == "all" and e.metric in DRAWN)

@@ -20,6 +20,9 @@ from vlbias.reports._reading import (
     failures,
     first_reasons,
     interval,
+    known,
+    levelgauge,
+    missing,
     p_value,
     pick,
     reference,
@@ -56,9 +59,12 @@ def render(report: Report, *, paths: Sequence[Path], console: Console, plain: bo
         drawn = plot(points, width=min(console.width, 100), ascii_only=ascii_only, alone=alone)
         console.print(Text(drawn), no_wrap=True, overflow="crop")
         console.print()
-    rows = [e for metric in SHOWN if (e := pick(report, metric)) is not None]
-    if rows:
-        console.print(_table(rows, ascii_only=ascii_only))
+    found = [e for metric in SHOWN if (e := pick(report, metric)) is not None]
+    if known(found):
+        console.print(_table(known(found), ascii_only=ascii_only))
+    for line in (missing(found), *_levelgauge(report)):
+        if line:
+            console.print(_safe(line, ascii_only=ascii_only))
     _failures(report, console, ascii_only=ascii_only)
     for path in paths:
         console.print(Text(clean(path)), soft_wrap=True)
@@ -77,9 +83,19 @@ def _table(rows: Sequence[Estimate], *, ascii_only: bool) -> Table:
     for head in ("value", "95 % interval", "no effect", "p", "n"):
         table.add_column(head, justify="right")
     for e in rows:
-        cells = (title(e.metric), said(e), interval(e), reference(e), p_value(e), str(e.n))
+        bounds = interval(e).partition(":")[0] if e.low is None or e.high is None else interval(e)
+        cells = (title(e.metric), said(e), bounds, reference(e), p_value(e), str(e.n))
         table.add_row(*(_safe(cell, ascii_only=ascii_only) for cell in cells))
     return table
+
+
+def _levelgauge(report: Report) -> list[str]:
+    """The average over tasks on one line, as the paper prints it."""
+    heads, rows = levelgauge(report)
+    average = next((row for row in rows if row[0] == "average"), None)
+    if average is None:
+        return []
+    return ["Video-LevelGauge, average: " + ", ".join(f"{h} {cell}" for h, cell in zip(heads[1:], average[1:]))]
 
 
 def _failures(report: Report, console: Console, *, ascii_only: bool) -> None:
