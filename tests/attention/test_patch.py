@@ -148,6 +148,32 @@ def test_a_rule_with_ranks_of_content_is_free_of_order(rule, plain_qwen2) -> Non
     assert far(asked(plain_qwen2, ids).logits[:, -SUFFIX:], found[0]) > 1e-3
 
 
+def test_pine_is_free_of_order_on_images_of_smolvlm() -> None:
+    text = dict(model_type="llama", **SIZE)
+    vision = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, image_size=28)
+    config = tf.SmolVLMConfig(
+        text_config=text, vision_config={**vision, "patch_size": 14}, image_token_id=89, scale_factor=2
+    )
+    model = weighted(tf.SmolVLMForConditionalGeneration(config))
+    prefix, segments, suffix = texts(LENGTHS)
+    pixels = torch.randn(4, 3, 28, 28, generator=torch.Generator().manual_seed(2))
+    found = {"plain": [], "patched": [], "written": []}
+    for order in ORDERS:
+        ids = torch.cat([prefix.clamp(max=88), *(segments[k].clamp(max=88) for k in order), suffix.clamp(max=88)])
+        spans = arranged(order, LENGTHS)[1]
+        ids[[start for start, _ in spans]] = 89
+        batch = dict(pixel_values=pixels[list(order)][None])
+        found["plain"].append(asked(model, ids[None], **batch).logits[:, -SUFFIX:])
+        with patched(model, Pine(), engine=partials.attend, stack=True) as attention:
+            attention.expect([spans], ranks=[order])
+            found["patched"].append(asked(model, ids[None], **batch).logits[:, -SUFFIX:])
+            found["written"].append(torch.stack(written(model, ids[None], **batch).logits))
+    spread = {name: max(far(x[0], y) for y in x) for name, x in found.items()}
+    assert spread["patched"] <= 1e-5
+    assert spread["written"] <= 1e-5
+    assert spread["plain"] > 1e-2
+
+
 def by_definition(model, ids, spans, n_suffix):
     """Logits of the suffix by the published method, layer by layer, with nothing of the patch: un-rotated queries and
     keys from the model's projections, positions and importance in the oracle, in fp64."""
