@@ -1,0 +1,91 @@
+"""A planted love of one letter comes back from answers in several orders; without one nothing is found."""
+
+import numpy as np
+import pytest
+
+from vlbias.answers import Answer, Asked, Audit, Failure
+from vlbias.metrics import options
+
+AUDIT = Audit(prompt_sha256="d", segments=(), segment_spans=(), n_tokens=None, n_frames=0, batch_size=1)
+
+
+def cyclic(rng, *, probes=60, right=0.6, first=0.0, noisy=True):
+    """Four options in four rotations; `first` is the chance to choose what is displayed first, whatever it is."""
+    out = []
+    for probe in range(probes):
+        luck = rng.random(), rng.integers(4)
+        for k in range(4):
+            order = tuple((probe + k + j) % 4 for j in range(4))
+            draw = (rng.random(), rng.integers(4)) if noisy else luck
+            chosen = order[0] if rng.random() < first else (1 if draw[0] < right else int(draw[1]))
+            asked = Asked(trial_id=f"{probe}/cyclic{k}", probe_id=f"p{probe:04d}", cluster_id=f"c{probe // 2}",
+                          background_ids=(), task="ab"[probe % 2], slot=0, n_slots=1, n_options=4, gold=1,
+                          option_order=order, factors=(("labels", "letters"), ("order", f"cyclic{k}")))  # fmt: skip
+            out.append(Answer(asked=asked, chosen=chosen, logprobs=None, level="generated", reply=None, audit=AUDIT))
+    return out
+
+
+def measured(rows, seed=0):
+    found = options.measure(rows, rng=np.random.default_rng(seed))
+    return {(e.metric, e.task, e.slot): e for e in found}
+
+
+def test_a_love_of_the_first_option_shows_in_its_share_recall_and_spread():
+    found = measured(cyclic(np.random.default_rng(0), first=0.4))
+    share = [found["option_share", "all", p].value for p in range(4)]
+    assert share[0] > max(share[1:]) + 10
+    assert found["option_share", "all", 0].low < 100 * (0.4 + 0.6 / 4) < found["option_share", "all", 0].high
+    for metric, slot in (("option_share", 0), ("option_recall", 0), ("option_rstd", None), ("option_kl", None)):
+        assert found[metric, "all", slot].reference.p_value < 0.01
+
+
+def test_recall_and_its_spread_equal_plain_counting():
+    rows = cyclic(np.random.default_rng(1), first=0.2)
+    found = measured(rows)
+    recall = [100 * np.mean([r.correct for r in rows if r.asked.option_order.index(1) == place]) for place in range(4)]
+    assert [found["option_recall", "all", p].value for p in range(4)] == pytest.approx(recall)
+    assert found["option_rstd", "all", None].value == pytest.approx(np.std(recall))
+
+
+def test_without_a_love_of_places_the_spread_is_what_chance_makes_it():
+    rng = np.random.default_rng(2)
+    p = [measured(cyclic(rng, probes=24), seed=s)["option_rstd", "all", None].reference.p_value for s in range(10)]
+    assert sum(v <= 0.05 for v in p) <= 3
+    found = measured(cyclic(rng))["option_rstd", "all", None]
+    assert found.value > 0 and found.reference.low < found.value < found.reference.high
+
+
+def test_a_model_that_follows_content_is_consistent_and_changes_nothing():
+    found = measured(cyclic(np.random.default_rng(3), noisy=False))
+    assert found["option_consistency", "all", None].value == 100
+    assert found["option_consistency", "all", None].low < 100
+    assert found["option_prediction_change", "all", None].value == 0
+    assert found["option_accuracy_change", "all", None].value == 0
+
+
+def test_a_model_that_follows_places_changes_its_answer_in_every_order():
+    found = measured(cyclic(np.random.default_rng(3), first=1.0))
+    assert found["option_consistency", "all", None].value == 0
+    assert found["option_prediction_change", "all", None].value == 100
+    assert found["option_share", "all", 0].value == 100
+    assert found["option_kl", "all", None].value == pytest.approx(np.log(4))
+
+
+def test_a_question_with_a_failed_order_leaves_and_is_counted():
+    rows = cyclic(np.random.default_rng(4), probes=10)
+    rows[5] = Failure(asked=rows[5].asked, kind="refused", reason="no")
+    found = measured(rows)["option_rstd", "all", None]
+    assert found.n == 36 and "1 of 10" in found.notes[0]
+
+
+def test_one_order_per_question_has_no_value_and_says_why():
+    rows = [r for r in cyclic(np.random.default_rng(5)) if r.asked.trial_id.endswith("cyclic0")]
+    assert all(e.value is None and "two or more orders" in e.notes[0] for e in measured(rows).values())
+
+
+def test_gold_that_never_moves_has_no_recall_but_shares():
+    rows = cyclic(np.random.default_rng(6), probes=20)
+    rows = [r for r in rows if r.asked.option_order.index(1) < 2]
+    found = measured(rows)
+    assert found["option_recall", "all", None].value is None
+    assert found["option_share", "all", 0].value is not None

@@ -1,0 +1,231 @@
+"""Says how much the displayed place of an option decides whether it is chosen, from questions in several orders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vlbias.answers import Answer, Failure, Outcome
+from vlbias.estimates import Estimate, Reference
+from vlbias.metrics._blocks import Floats, Ints, cluster_sums, rows
+from vlbias.metrics._means import mean_estimate
+from vlbias.metrics._resample import (
+    BOOTSTRAP_DRAWS,
+    bootstrap_sums,
+    p_at_least,
+    percentile,
+    reference,
+    rotations,
+    sign_flips,
+    variant_sums,
+)
+
+ROTATED = "displayed places rotated or mirrored within clusters"
+FLIPPED = "sign of each cluster's mean change flipped"
+BASIC = f"cluster bootstrap, basic, {BOOTSTRAP_DRAWS} draws, cut at 0; read it with the reference"
+SAME = Reference(mean=100.0, low=100.0, high=100.0, p_value=None, method="by definition, for a model without noise")
+NEVER = Reference(mean=0.0, low=0.0, high=0.0, p_value=None, method="by definition, for a model without noise")
+NAMES = ("option_rstd", "option_kl", "option_consistency", "option_accuracy_change", "option_prediction_change")
+CONSTANT = "the same in every bootstrap draw"
+NOT_WHOLE = "gold never stands at some place"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Table:
+    """Counts of one task, [cluster, place]: trials with gold at a place, right ones among them, choices of a place."""
+
+    gold_GP: Floats
+    right_GP: Floats
+    chosen_GP: Floats
+
+    @property
+    def joined(self) -> Floats:
+        """The three side by side, [cluster, 3 places]."""
+        return np.concatenate([self.right_GP, self.gold_GP, self.chosen_GP], axis=1)
+
+
+def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
+    """Recall and share of choices of each displayed place (`slot`), and how far orders change answers, in points.
+
+    `option_rstd` is the standard deviation (ddof 0) of recall over places (Zheng et al. 2024); `option_kl` the
+    divergence of the shares from uniform, in nats: both are positive without any bias, which the reference shows.
+    `option_consistency` is the share of questions whose content chosen is the same in all orders.
+    `option_accuracy_change` is accuracy in the other orders less that in the first, `option_prediction_change` the
+    share of other orders whose content chosen differs from the first. A question enters only if every order of it
+    was answered; questions with other numbers of options than most are counted apart.
+    """
+    found = [r for r in rows(outcomes) if r.asked.gold is not None]
+    groups, notes = _groups(found)
+    if not groups:
+        why = "no question was answered in two or more orders of its options; ask with option orders"
+        return [Estimate(metric=name, unit="points", notes=(why, *notes)) for name in NAMES]
+    out = []
+    for task in ["all", *sorted({g[0].asked.task for g in groups})]:
+        mine = [g for g in groups if task in ("all", g[0].asked.task)]
+        table = _counts(mine)
+        blank = Estimate(metric="", task=task, unit="points", n=sum(map(len, mine)), clusters=len(table.gold_GP),
+                         notes=notes)  # fmt: skip
+        whole = bool(np.all(table.gold_GP.sum(axis=0) > 0))
+        null = _null(table, rng=rng)
+        drawn = bootstrap_sums(table.joined, rng=rng) if len(table.gold_GP) > 1 else None
+        if whole:
+            null, drawn = _with_gold_everywhere(null), None if drawn is None else _with_gold_everywhere(drawn)
+        observed = table.joined.sum(axis=0)[None]
+        out += _per_place(observed, null, drawn, blank=blank, whole=whole)
+        out += _summaries(observed, null, drawn, blank=blank, whole=whole)
+        out += _changes(mine, blank, rng=rng)
+    return out
+
+
+def _groups(found: Sequence[Answer | Failure]) -> tuple[list[list[Answer]], tuple[str, ...]]:
+    """The answers to one question (at one slot, under one style of labels) in all its orders, the first order first."""
+    by_key: dict[tuple[object, ...], list[Answer | Failure]] = defaultdict(list)
+    for row in found:
+        kept = tuple(f for f in row.asked.factors if f[0] != "order")
+        by_key[row.asked.probe_id, row.asked.slot if row.asked.slot is not None else -1, kept].append(row)
+    asked = {key: got for key, got in by_key.items() if len({r.asked.option_order for r in got}) > 1}
+    if not asked:
+        return [], ()
+    n_options = np.bincount([got[0].asked.n_options for got in asked.values()]).argmax()
+    fit = {k: g for k, g in asked.items() if g[0].asked.n_options == n_options}
+    most = max(len(g) for g in fit.values())
+    whole = [
+        sorted((r for r in fit[key] if isinstance(r, Answer)), key=lambda r: r.asked.trial_id)
+        for key in sorted(fit, key=repr)
+        if len(fit[key]) == most and all(isinstance(r, Answer) and r.chosen is not None for r in fit[key])
+    ]
+    notes = []
+    if len(whole) < len(fit):
+        notes.append(
+            f"attrition: {len(fit) - len(whole)} of {len(fit)} questions lack an answer in some order; left out"
+        )
+    if len(fit) < len(asked):
+        notes.append(f"{len(asked) - len(fit)} of {len(asked)} questions do not have {n_options} options; left out")
+    return whole, tuple(notes)
+
+
+def _counts(groups: Sequence[Sequence[Answer]]) -> _Table:
+    answers = [a for g in groups for a in g]
+    n_places = answers[0].asked.n_options
+    gold_NP, chosen_NP = np.zeros((len(answers), n_places)), np.zeros((len(answers), n_places))
+    for i, answer in enumerate(answers):
+        order = answer.asked.option_order
+        assert answer.asked.gold is not None and answer.chosen is not None
+        gold_NP[i, order.index(answer.asked.gold)] = 1
+        chosen_NP[i, order.index(answer.chosen)] = 1
+    cluster_N: Ints = np.unique([a.asked.cluster_id for a in answers], return_inverse=True)[1].reshape(-1)
+    return _Table(
+        gold_GP=cluster_sums(gold_NP, cluster_N),
+        right_GP=cluster_sums(gold_NP * chosen_NP, cluster_N),
+        chosen_GP=cluster_sums(chosen_NP, cluster_N),
+    )
+
+
+def _recall(sums_BK: Floats) -> Floats:
+    right_BP, gold_BP, _ = np.split(sums_BK, 3, axis=1)
+    return np.asarray(100 * right_BP / gold_BP)
+
+
+def _share(sums_BK: Floats) -> Floats:
+    chosen_BP = np.split(sums_BK, 3, axis=1)[2]
+    return np.asarray(100 * chosen_BP / chosen_BP.sum(axis=1, keepdims=True))
+
+
+def _rstd(sums_BK: Floats) -> Floats:
+    return np.asarray(_recall(sums_BK).std(axis=1))
+
+
+def _kl(sums_BK: Floats) -> Floats:
+    share_BP = _share(sums_BK) / 100
+    safe_BP = np.where(share_BP > 0, share_BP, 1.0)
+    return np.asarray((share_BP * np.log(safe_BP * share_BP.shape[1])).sum(axis=1))
+
+
+def _null(table: _Table, *, rng: np.random.Generator) -> Floats:
+    turned = [part[:, rotations(part.shape[1])] for part in (table.right_GP, table.gold_GP, table.chosen_GP)]
+    return variant_sums(np.concatenate(turned, axis=2), rng=rng)
+
+
+def _with_gold_everywhere(sums_BK: Floats) -> Floats:
+    """The draws in which gold stands at every place at least once: the others have no recall."""
+    gold_BP = np.split(sums_BK, 3, axis=1)[1]
+    return sums_BK[np.all(gold_BP > 0, axis=1)]
+
+
+def _per_place(
+    observed_1K: Floats, null_BK: Floats, drawn_BK: Floats | None, *, blank: Estimate, whole: bool
+) -> list[Estimate]:
+    """Recall of each place, where gold stands at every place, and the share of choices of each."""
+    out = []
+    for metric, of in (("option_recall", _recall), ("option_share", _share)):
+        if metric == "option_recall" and not whole:
+            out.append(replace(blank, metric=metric, notes=(NOT_WHOLE, *blank.notes)))
+            continue
+        value_P, null_BP = of(observed_1K)[0], of(null_BK)
+        drawn_BP = None if drawn_BK is None else of(drawn_BK)
+        largest_B = np.abs(null_BP - value_P.mean()).max(axis=1)
+        for place, value in enumerate(value_P.tolist()):
+            p_value = p_at_least(largest_B, abs(value - float(value_P.mean())))
+            one = replace(
+                blank,
+                metric=metric,
+                slot=place,
+                value=value,
+                adjusted=f"max-T over {len(value_P)} places",
+                reference=reference(null_BP[:, place], p_value=p_value, method=ROTATED),
+            )
+            out.append(_percentile(one, None if drawn_BP is None else drawn_BP[:, place], bounds=(0.0, 100.0)))
+    return out
+
+
+def _summaries(
+    observed_1K: Floats, null_BK: Floats, drawn_BK: Floats | None, *, blank: Estimate, whole: bool
+) -> list[Estimate]:
+    """The spread of recall and the divergence of the choices, each one number that noise alone makes positive."""
+    out = []
+    for metric, of, unit in (("option_rstd", _rstd, "points"), ("option_kl", _kl, "nats")):
+        one = replace(blank, metric=metric, unit=unit)
+        if not whole:
+            out.append(replace(one, notes=(NOT_WHOLE, *blank.notes)))
+            continue
+        value, null_B = float(of(observed_1K)[0]), of(null_BK)
+        one = replace(one, value=value, reference=reference(null_B, p_value=p_at_least(null_B, value), method=ROTATED))
+        drawn_B = None if drawn_BK is None else of(drawn_BK)
+        if drawn_B is None or np.ptp(drawn_B) < 1e-9:
+            out.append(replace(one, interval=f"not available: {'one cluster' if drawn_B is None else CONSTANT}"))
+            continue
+        low, high = np.quantile(drawn_B, [0.025, 0.975])
+        limits = max(0.0, float(2 * value - high)), max(0.0, float(2 * value - low))
+        out.append(replace(one, low=limits[0], high=limits[1], interval=BASIC))
+    return out
+
+
+def _percentile(one: Estimate, drawn_B: Floats | None, *, bounds: tuple[float, float]) -> Estimate:
+    if drawn_B is None or one.value is None or one.clusters is None:
+        return replace(one, interval="not available: one cluster")
+    if np.ptp(drawn_B) < 1e-9:
+        return replace(one, interval=f"not available: {CONSTANT}")
+    low, high = percentile(drawn_B, one.value, n_clusters=one.clusters, bounds=bounds)
+    how = f"cluster bootstrap, percentile, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
+    return replace(one, low=low, high=high, interval=how)
+
+
+def _changes(groups: Sequence[Sequence[Answer]], blank: Estimate, *, rng: np.random.Generator) -> list[Estimate]:
+    clusters = [g[0].asked.cluster_id for g in groups]
+    same = [100.0 * (len({a.chosen for a in g}) == 1) for g in groups]
+    moved = [100.0 * float(np.mean([a.chosen != g[0].chosen for a in g[1:]])) for g in groups]
+    gain = [100.0 * (float(np.mean([a.correct for a in g[1:]])) - g[0].correct) for g in groups]
+    cluster_N = np.unique(clusters, return_inverse=True)[1].reshape(-1)
+    null_B = sign_flips(cluster_sums(np.array(gain)[:, None], cluster_N), rng=rng)[:, 0] / len(gain)
+    p = p_at_least(np.abs(null_B), abs(float(np.mean(gain)))) if len(set(clusters)) > 1 else None
+    return [
+        mean_estimate(replace(blank, metric="option_consistency"), same, clusters, rng=rng, reference=SAME),
+        mean_estimate(
+            replace(blank, metric="option_accuracy_change"), gain, clusters, rng=rng, bounds=(-100.0, 100.0),
+            reference=reference(null_B, p_value=p, method=FLIPPED),
+        ),
+        mean_estimate(replace(blank, metric="option_prediction_change"), moved, clusters, rng=rng, reference=NEVER),
+    ]  # fmt: skip

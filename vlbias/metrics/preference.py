@@ -1,0 +1,217 @@
+"""Says which of two contradicting segments is believed: the head's, the neighbour's, or the same content throughout."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vlbias.answers import Answer, Failure, Outcome
+from vlbias.estimates import Estimate
+from vlbias.metrics._blocks import Floats, cluster_sums, rows
+from vlbias.metrics._multiplicity import holm, named
+from vlbias.metrics._resample import (
+    BOOTSTRAP_DRAWS,
+    bca,
+    bootstrap_sums,
+    exact_share,
+    reference,
+    variant_sums,
+)
+
+COLUMNS = (
+    "head",
+    "neighbour",
+    "other",
+    "head_both",
+    "neighbour_both",
+    "content_both",
+    "distance_head",
+    "distance_neighbour",
+)
+SWAPPED = (1, 0, 2, 4, 3, 5, 7, 6)
+WEIGHTS = {
+    "preference_index": {"head": 1.0, "neighbour": -1.0},
+    "preference_head": {"head": 1.0},
+    "preference_neighbour": {"neighbour": 1.0},
+    "preference_other": {"other": 1.0},
+    "preference_head_both_orders": {"head_both": 1.0},
+    "preference_neighbour_both_orders": {"neighbour_both": 1.0},
+    "preference_same_content": {"content_both": 1.0},
+    "preference_distance_slope": {"distance_head": 1.0, "distance_neighbour": -1.0},
+}
+SWAP = "head and neighbour exchanged within clusters"
+BOOTSTRAP = f"cluster bootstrap, BCa, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pairs:
+    """One row per probe and pair of slots, both orders of content answered; `head_N` < `neighbour_N` are the slots."""
+
+    value_NK: Floats
+    head_N: np.ndarray
+    neighbour_N: np.ndarray
+    cluster_N: np.ndarray
+    task_N: np.ndarray
+    notes: tuple[str, ...]
+
+
+def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
+    """Who is believed, in points of the answers to pairs of slots, for all tasks and for each.
+
+    `preference_index` is the share that believes the head's segment less the share that believes the neighbour's, -100
+    to 100, 0 without a preference for a place. `..._both_orders` are the shares of pairs in which the same place is
+    believed whichever content stands there, `preference_same_content` those in which the same content is.
+    `preference_distance_slope` is the index per slot more between the two. `preference_index_pair` has a cell (head,
+    neighbour) for each pair. A probe enters only with one usable answer to every pair in both orders. P-values are
+    two-sided, of head and neighbour exchanged within clusters; over the cells by Holm.
+    """
+    found = [r for r in rows(outcomes) if "rival_slot" in dict(r.asked.factors) and r.asked.slot is not None]
+    if not found:
+        why = "no trial has a segment that contradicts the evidence; ask a suite of the kind conflict"
+        return [Estimate(metric=name, unit="points", notes=(why,)) for name in WEIGHTS]
+    pairs = _pairs(found)
+    out = []
+    for task in ["all", *sorted(set(pairs.task_N.tolist()))]:
+        keep = np.ones(len(pairs.task_N), dtype=bool) if task == "all" else pairs.task_N == task
+        out += _estimates(pairs, keep, task=task, rng=rng)
+    return out
+
+
+def believed(answer: Answer) -> str:
+    """Whose content was chosen: `evidence`, `rival` or `other`."""
+    rival = int(dict(answer.asked.factors)["rival_gold"])
+    return "evidence" if answer.correct else "rival" if answer.chosen == rival else "other"
+
+
+def _pairs(found: Sequence[Answer | Failure]) -> _Pairs:
+    cells: dict[str, dict[tuple[int, int], list[Answer | Failure]]] = defaultdict(lambda: defaultdict(list))
+    for row in sorted(found, key=lambda r: (r.asked.probe_id, r.asked.trial_id)):
+        slot, rival = row.asked.slot, int(dict(row.asked.factors)["rival_slot"])
+        assert slot is not None
+        cells[row.asked.probe_id][slot, rival].append(row)
+    every = sorted({place for mine in cells.values() for place in mine})
+    both = [place for place in every if place[0] < place[1] and place[::-1] in every]
+    whole = [p for p, mine in cells.items() if all(_usable(mine.get(place, [])) for place in every)]
+    values, heads, neighbours, asked = [], [], [], []
+    middle = float(np.mean([b - a for a, b in both])) if both else 0.0
+    for probe in whole:
+        for head, neighbour in both:
+            values.append(
+                _row(cells[probe][head, neighbour][0], cells[probe][neighbour, head][0], neighbour - head - middle)
+            )
+            heads.append(head)
+            neighbours.append(neighbour)
+            asked.append(cells[probe][head, neighbour][0].asked)
+    lost = len(cells) - len(whole)
+    note = f"attrition: {lost} of {len(cells)} probes lack a usable answer to a pair of slots; left out"
+    return _Pairs(
+        value_NK=np.array(values, dtype=np.float64).reshape(len(values), len(COLUMNS)),
+        head_N=np.array(heads, dtype=np.intp),
+        neighbour_N=np.array(neighbours, dtype=np.intp),
+        cluster_N=np.array([a.cluster_id for a in asked], dtype=object),
+        task_N=np.array([a.task for a in asked], dtype=object),
+        notes=(note,) if lost else (),
+    )
+
+
+def _usable(got: Sequence[Answer | Failure]) -> bool:
+    return len(got) == 1 and isinstance(got[0], Answer) and got[0].chosen is not None
+
+
+def _row(evidence_first: Answer | Failure, rival_first: Answer | Failure, distance: float) -> list[float]:
+    """The columns of a pair, in points, from the answers with the evidence at the head and with the rival there."""
+    assert isinstance(evidence_first, Answer) and isinstance(rival_first, Answer)
+    one, two = believed(evidence_first), believed(rival_first)
+    places = [{"evidence": "head", "rival": "neighbour"}.get(one, "other"),
+              {"rival": "head", "evidence": "neighbour"}.get(two, "other")]  # fmt: skip
+    head, neighbour, other = (50.0 * places.count(p) for p in ("head", "neighbour", "other"))
+    same = 100.0 * (one == two != "other")
+    return [
+        head,
+        neighbour,
+        other,
+        100.0 * (head == 100),
+        100.0 * (neighbour == 100),
+        same,
+        distance * head,
+        distance * neighbour,
+    ]
+
+
+def _estimates(pairs: _Pairs, keep: np.ndarray, *, task: str, rng: np.random.Generator) -> list[Estimate]:
+    value_NK, distance_N = pairs.value_NK[keep], (pairs.neighbour_N - pairs.head_N)[keep].astype(np.float64)
+    if not len(value_NK):
+        return [
+            Estimate(metric=m, task=task, unit="points", n=0, notes=("no probe is complete", *pairs.notes))
+            for m in WEIGHTS
+        ]
+    cluster_N = np.unique(pairs.cluster_N[keep], return_inverse=True)[1].reshape(-1)
+    spread_N = (distance_N - distance_N.mean()) ** 2
+    blank = Estimate(metric="", task=task, unit="points", n=len(value_NK), clusters=int(cluster_N.max()) + 1,
+                     notes=pairs.notes)  # fmt: skip
+    table_GK = cluster_sums(np.column_stack([value_NK, np.ones(len(value_NK)), spread_N]), cluster_N)
+    out = []
+    for metric in WEIGHTS:
+        sloped = metric == "preference_distance_slope"
+        one = replace(blank, metric=metric, unit="points per slot" if sloped else "points")
+        if sloped and spread_N.sum() == 0:
+            out.append(replace(one, notes=("every pair of slots is equally far apart", *pairs.notes)))
+        else:
+            out.append(_ratio(one, table_GK, metric, per=-1 if sloped else -2, rng=rng))
+    cells = []
+    for head, neighbour in sorted(set(zip(pairs.head_N[keep].tolist(), pairs.neighbour_N[keep].tolist()))):
+        here = (pairs.head_N[keep] == head) & (pairs.neighbour_N[keep] == neighbour)
+        mine = np.unique(cluster_N[here], return_inverse=True)[1].reshape(-1)
+        ones = np.ones((int(here.sum()), 1))
+        table = cluster_sums(np.column_stack([value_NK[here], ones, ones]), mine)
+        one = replace(
+            blank, metric="preference_index_pair", cell=(head, neighbour), n=int(here.sum()), clusters=len(table)
+        )
+        cells.append(_ratio(one, table, "preference_index", per=-2, rng=rng))
+    return [*out, *_stepped(cells)]
+
+
+def _ratio(blank: Estimate, table_GK: Floats, metric: str, *, per: int, rng: np.random.Generator) -> Estimate:
+    """A ratio of cluster sums with its interval and its reference."""
+    weight_K = np.array([WEIGHTS[metric].get(name, 0.0) for name in COLUMNS])
+    top_G, base_G = table_GK[:, : len(COLUMNS)] @ weight_K, table_GK[:, per]
+    value = float(top_G.sum() / base_G.sum())
+    swapped_G = table_GK[:, SWAPPED] @ weight_K
+    null_B = variant_sums(np.stack([top_G, swapped_G], axis=1)[:, :, None], rng=rng)[:, 0] / base_G.sum()
+    centre = float((top_G.sum() + swapped_G.sum()) / 2 / base_G.sum())
+    away = abs(value - centre) * (1 - 1e-9)
+    p = float((1 + np.count_nonzero(np.abs(null_B - centre) >= away)) / (1 + len(null_B)))
+    tested = bool(np.any(top_G != swapped_G))
+    one = replace(
+        blank, value=value, reference=reference(null_B, p_value=p if len(table_GK) > 1 else None, method=SWAP)
+    )
+    if not tested:
+        one = replace(one, reference=None) if metric in ("preference_other", "preference_same_content") else one
+    if len(table_GK) < 2:
+        return replace(one, interval="not available: one cluster")
+    share = metric not in ("preference_index", "preference_distance_slope")
+    if share and value in (0.0, 100.0):
+        low, high = exact_share(len(table_GK) if value else 0, len(table_GK))
+        return replace(one, low=100 * low, high=100 * high, interval="Clopper-Pearson, one trial per cluster")
+    drawn = bootstrap_sums(np.column_stack([top_G, base_G]), rng=rng)
+    if np.any(drawn[:, 1] == 0) or np.ptp(drawn[:, 0] / drawn[:, 1]) < 1e-9:
+        return replace(one, interval="not available: every cluster has the same value")
+    bounds = (0.0, 100.0) if share else (-100.0, 100.0)
+    jackknife = (top_G.sum() - top_G) / (base_G.sum() - base_G)
+    low, high = bca(drawn[:, 0] / drawn[:, 1], value, jackknife, bounds=bounds)
+    return replace(one, low=low, high=high, interval=BOOTSTRAP)
+
+
+def _stepped(cells: list[Estimate]) -> list[Estimate]:
+    p_values = [c.reference.p_value for c in cells if c.reference and c.reference.p_value is not None]
+    if len(p_values) != len(cells):
+        return cells
+    how = named("Holm", len(cells), "pair of slot")
+    return [
+        replace(c, adjusted=how, reference=replace(c.reference, p_value=p))
+        for c, p in zip(cells, holm(p_values))
+        if c.reference
+    ]
