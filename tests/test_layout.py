@@ -55,8 +55,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"strictyaml", "probes", "videos"},
     "attention": {"errors", "records"},
     "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
-    "selfcheck": SPEECH | {"rooms", "config", "plan", "session", "scoring", "metrics", "power"},
-    "commands": SPEECH | {"debiasing", "reports", "rooms", "organisms", "job", "scoring", "listing", "display", "power", "selfcheck"},
+    "responders": SPEECH | {"rooms", "config", "plan", "session", "store", "scoring"},
+    "selfcheck": SPEECH | {"responders", "metrics"},
+    "validity": {"responders", "selfcheck", "metrics"},
+    "commands": SPEECH
+    | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck"}
+    | {"debiasing", "reports", "organisms"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }
 TORCH = {"torch", "transformers", "open_clip", "torchvision", "torchcodec"}

@@ -121,3 +121,82 @@ class Comparison:
     curves: tuple[tuple[float, ...], ...]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One number before and after a correction, in points, and the paired difference with its interval and p-value."""
+
+    before: float
+    before_interval: tuple[float, float]
+    after: float
+    after_interval: tuple[float, float]
+    change: float
+    change_interval: tuple[float, float]
+    p_value: float
+    interval: str
+    p_adjusted: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodCost:
+    """What a correction costs beside one vanilla pass over the same trials.
+
+    `passes` counts prompts per trial (1 is vanilla) and `tokens` is the multiple of vanilla's tokens, None where
+    tokens are not counted. `fit_prompts` were asked once, to fit.
+    """
+
+    passes: float
+    tokens: float | None
+    seconds_per_trial: float
+    fit_prompts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodProof:
+    """What a correction does on held-out probes: `changes` of accuracy, gap and head_minus_tail, by name.
+
+    `reduction` is the share of the gap that is gone with its interval, None where there was no gap.
+    `recall_spread` is RStd before and after. `n` counts probes.
+    """
+
+    method: str
+    n: int
+    clusters: int
+    changes: Mapping[str, Change]
+    reduction: tuple[float, float, float] | None
+    curve_before: tuple[float, ...]
+    curve_after: tuple[float, ...]
+    recall_spread: tuple[float | None, float | None]
+    failures: int
+    shape: str = ""
+    cost: MethodCost | None = None
+
+    @property
+    def loses_accuracy(self) -> bool:
+        """Whether accuracy falls significantly, adjusted over the methods."""
+        accuracy = self.changes["accuracy"]
+        return accuracy.change < 0 and accuracy.p_adjusted < 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Methods beside each other on one run. `gap_slots` are the 0-based slots that were best and worst when fitting.
+
+    `refused` says of each method that could not be applied why not.
+    """
+
+    run_name: str
+    model: str
+    fit_share: float
+    n_fit_clusters: int
+    gap_slots: tuple[tuple[int, ...], tuple[int, ...]]
+    vanilla_seconds_per_trial: float | None
+    methods: tuple[MethodProof, ...]
+    refused: Mapping[str, str]
+
+    @property
+    def best(self) -> MethodProof | None:
+        """Of the methods that lose no accuracy significantly, the one that takes most of the gap away."""
+        sound = [m for m in self.methods if not m.loses_accuracy and m.reduction is not None]
+        return max(sound, key=lambda m: m.reduction[0] if m.reduction else 0.0, default=None)

@@ -47,13 +47,14 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """How a batch is asked: the model and its settings."""
+    """How a batch is asked: the model and its settings; `through` asks by a correction in place of plainly."""
 
     model: Model
     reader: FrameCache
     style: Style
     mode: str
     max_new_tokens: int
+    through: Callable[[Sequence[Prompt], Asking], list[Answer | Failure]] | None = None
 
 
 def ask_all(
@@ -97,25 +98,46 @@ def ask_all(
 
 def ask(batch: Sequence[Trial], asking: Asking) -> list[Answer | Failure]:
     """One row per trial of a batch, in its order."""
+    prompts, failed = shown(batch, asking)
+    found = answered(prompts, asking) if asking.through is None else asking.through(prompts, asking)
+    rows = {**failed, **{row.asked.trial_id: row for row in found}}
+    return [rows[trial.trial_id] for trial in batch]
+
+
+def shown(batch: Sequence[Trial], asking: Asking) -> tuple[list[Prompt], dict[str, Answer | Failure]]:
+    """The prompts of a batch with their frames, and the failures of trials whose clips cannot be read."""
     rows: dict[str, Answer | Failure] = {}
     prompts: list[Prompt] = []
+    held: dict[Segment, Frames] = {}
     for trial in batch:
         try:
-            frames = seen(trial, asking.reader) if asking.model.capabilities.needs_frames else {}
+            frames = seen(trial, asking.reader, held) if asking.model.capabilities.needs_frames else {}
         except DecodeError as error:
             rows[trial.trial_id] = Failure(
                 asked=asked(trial), kind="decode", reason=error.reason, path=_shown(error.path), decoder=error.decoder
             )
             continue
         prompts.append(prompt(trial, frames, asking.style))
-    for asked_prompt, given in zip(prompts, _replies(prompts, asking)):
-        rows[asked_prompt.trial_id] = _row(asked_prompt, given, batch_size=len(prompts))
-    return [rows[trial.trial_id] for trial in batch]
+    return prompts, rows
 
 
-def seen(trial: Trial, reader: FrameCache) -> dict[str, Frames]:
-    """The pixels of every segment of a trial that is not text; template frames are shaped like the evidence."""
-    frames = {s.segment_id: reader.frames(s) for s in trial.segments if s.kind in ("clip", "image")}
+def answered(prompts: Sequence[Prompt], asking: Asking) -> list[Answer | Failure]:
+    """One row per prompt, all asked as one batch."""
+    return [row(p, given, batch_size=len(prompts)) for p, given in zip(prompts, _replies(prompts, asking))]
+
+
+def seen(trial: Trial, reader: FrameCache, held: dict[Segment, Frames] | None = None) -> dict[str, Frames]:
+    """The pixels of every segment of a trial that is not text; template frames are shaped like the evidence.
+
+    What `held` has is not read again; what is read is added to it.
+    """
+    held = {} if held is None else held
+    frames: dict[str, Frames] = {}
+    for segment in trial.segments:
+        if segment.kind in ("clip", "image"):
+            if segment not in held:
+                held[segment] = reader.frames(segment)
+            frames[segment.segment_id] = held[segment]
     like = frames[trial.probe.evidence.segment_id]
     for segment in trial.segments:
         if segment.kind == "template":
@@ -131,7 +153,8 @@ def _replies(prompts: Sequence[Prompt], asking: Asking) -> Sequence[OptionScores
     return asking.model.score(prompts)
 
 
-def _row(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: int) -> Answer | Failure:
+def row(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: int) -> Answer | Failure:
+    """What is stored of what a model gave back."""
     trial = given_to.trial
     assert trial is not None
     what = asked(trial)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class DLA:
     each place by some probes. We differ: expected clicks (probabilities) in place of sampled ones, and the two losses
     are minimised in turn, each to its minimum, in place of steps of Adagrad.
     """
+
+    STORED: ClassVar[bool] = True
 
     per_slot: bool
 

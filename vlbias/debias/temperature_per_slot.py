@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class TemperaturePerSlot:
     It never changes which option is chosen, so it cannot change accuracy: it corrects how the probability of the
     right option depends on the slot, and nothing else.
     """
+
+    STORED: ClassVar[bool] = True
 
     per_slot: bool
     ridge: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class VectorPerSlot:
     A strong simple baseline: it can undo any prior over places that depends on the slot, with labels and without a
     further question to the model.
     """
+
+    STORED: ClassVar[bool] = True
 
     per_slot: bool
     ridge: float

@@ -20,8 +20,8 @@ from vlbias.records import Trial
 CERTAIN = 80.0  # in log-odds; luck never reaches 39, the logit of 2**-56
 STICKY_SHARE, STICKY_AR = 0.85, 0.7
 NORMAL = NormalDist()
-# What an option order or a style of labels changes is how the content is displayed, not the content.
-DISPLAY = frozenset({"order", "labels", "swap"})
+# What an option order, a style of labels or a correction that asks again changes is the display, not the content.
+DISPLAY = frozenset({"order", "labels", "swap", "asked_for"})
 
 
 def luck(script: Script, key: str) -> float:

@@ -34,6 +34,8 @@ def choose(script: Script, prompt: Prompt, trial: Trial) -> Choice:
         return _sure(letter, count)
     if "rival_slot" in dict(trial.factors):
         return _sure(_believed(script, trial), count)
+    if trial.gold_displayed is None and script.scores == "graded":
+        return _graded_without_content(script, count)
     if trial.gold_displayed is None:
         return _sure(_drawn(script, trial, range(count), [math.exp(v) for v in prior(script, count)]), count)
     if script.scores == "graded":
@@ -77,6 +79,13 @@ def _graded(script: Script, trial: Trial) -> Choice:
     top = max(logits)
     total = top + math.log(sum(math.exp(v - top) for v in logits))
     return Choice(chosen=logits.index(top), logprobs=tuple(v - total for v in logits))
+
+
+def _graded_without_content(script: Script, count: int) -> Choice:
+    """The prior alone, where no option is right."""
+    logs = prior(script, count)
+    total = math.log(sum(math.exp(v) for v in logs))
+    return Choice(chosen=logs.index(max(logs)), logprobs=tuple(v - total for v in logs))
 
 
 def _believed(script: Script, trial: Trial) -> int:

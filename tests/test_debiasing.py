@@ -1,0 +1,174 @@
+"""The loop: nothing that is reported was fitted on, and what was planted is corrected on held-out probes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vlbias import arms, athand, cli, corrections, debiasing
+from vlbias.answers import Answer
+from vlbias.config import RunConfig
+from vlbias.debias import pride
+from vlbias.errors import BadInput, ConfigChanged, NotApplicable, UnknownName
+from vlbias.plan import plan
+from vlbias.reports import _corrections as shown
+from vlbias.session import ask
+from vlbias.store import read, read_run
+
+SLOPE = ".95:.9:.85:.8:.7:.6:.5:.4:.3:.2"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scripted run with a head preference and a preference for the first place, on 40 source clips."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLBIAS_CACHE_DIR", str(folder / "cache"))
+        args: Any = {"profile": SLOPE, "scores": "graded", "prior": "4:1:1:1"}
+        one = RunConfig(tasks="demo", model="scripted", model_args=args, limit="80", batch_size=16)
+        ask(one, plan(one), folder=folder / "run")
+    return folder / "run"
+
+
+def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in rows}
+
+
+def test_no_cluster_is_fitted_on_and_reported(run: Path) -> None:
+    outcomes = read(run).outcomes
+    for share in (0.1, 0.3, 0.9):
+        parts = debiasing.split(outcomes, fit_share=share, rng=np.random.default_rng(3))
+        assert not parts.fit & parts.held_out
+        fit, rest = parts.fitting(outcomes), parts.reported(outcomes)
+        assert not {r.asked.cluster_id for r in fit} & {r.asked.cluster_id for r in rest}
+        assert len(fit) + len(rest) == len(outcomes)
+        assert len(parts.fit) == pytest.approx(share * len(parts.fit | parts.held_out), abs=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.2])
+def test_a_share_that_leaves_a_part_empty_is_refused(run: Path, share: float) -> None:
+    with pytest.raises(BadInput, match="between 0 and 1"):
+        debiasing.split(read(run).outcomes, fit_share=share, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", ["pride", "contextual", "bold", "dla", "vector_per_slot", "temperature_per_slot"])
+def test_a_fit_sees_no_held_out_answer(run: Path, name: str) -> None:
+    """Held-out answers are turned into others; a fit that had seen one would come out different."""
+    info, outcomes = read_run(run), read(run).outcomes
+    parts = debiasing.split(outcomes, fit_share=0.5, rng=np.random.default_rng(1))
+    spoilt = [
+        replace(o, logprobs=tuple(reversed(o.logprobs or ())), chosen=0)
+        if isinstance(o, Answer) and o.asked.cluster_id in parts.held_out
+        else o
+        for o in outcomes
+    ]
+    arm = arms.load(name)
+    with athand.at_hand(info) as hand:
+        fitted = [
+            debiasing.trialled(arm, hand, run=info, outcomes=rows, parts=parts, seed=0).saved
+            for rows in (outcomes, spoilt)
+        ]
+    assert fitted[0] is not None and fitted[1] is not None
+    assert fitted[0].correction.to_json() == fitted[1].correction.to_json()
+
+
+def test_the_loop_proves_what_closes_the_gap_and_what_cannot(run: Path) -> None:
+    proof = debiasing.debias(run, "permute,pride,permute:over=options", fit_share=0.4)
+    rows = by_name(shown.rows(proof))
+    assert rows["best_gap_reduction"]["value"] >= 0.7 and rows["best_gap_reduction"]["ok"]
+    assert rows["permute_cost"]["value"] > 9 and rows["pride_cost"]["value"] == 1
+    assert rows["permute_gap_before"]["value"] > 40
+    assert rows["permute_gap_after"]["low"] <= 0 <= rows["permute_gap_after"]["high"]
+    assert rows["pride_gap_after"]["value"] > 20
+    by_method = {m.method: m for m in proof.methods}
+    before, after = by_method["pride"].recall_spread
+    assert before is not None and after is not None and after < before / 2
+    assert "closes the gap" in shown.verdict(by_method["permute"])
+    assert any("evidence lost before the logits" in note for note in shown.notes(proof))
+
+
+def test_every_row_of_a_proof_has_the_keys_that_programs_read(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["debias", str(run), "--method", "vector_per_slot,dla", "--json", "--display", "none"])
+    assert ended.value.code == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert all(set(row) == {"name", "value", "low", "high", "goal", "ok"} for row in rows)
+    for kind in ("gap_before", "gap_after", "accuracy_change", "cost"):
+        assert f"dla_{kind}" in by_name(rows)
+    files = {path.name for path in (run / "debias").iterdir()}
+    assert {"corrections.json", "corrections.md", "frontier.png", "frontier.svg", "dla.json"} <= files
+
+
+def test_the_table_names_every_method(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["debias", str(run), "--method", "vector_per_slot,dla", "--display", "plain"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert "vector_per_slot" in out and "held-out probes" in out
+
+
+def test_a_saved_correction_corrects_other_answers_of_its_model_only(run: Path) -> None:
+    debiasing.debias(run, "pride", fit_share=0.4)
+    saved = corrections.load(run / "debias" / "pride.json")
+    info, outcomes = read_run(run), read(run).outcomes
+    held_out = read(run / "debias" / "pride").outcomes
+    raw = {o.asked.trial_id: o for o in outcomes if isinstance(o, Answer)}
+    assert all(saved(raw[o.asked.trial_id]) == o for o in held_out if isinstance(o, Answer))
+    assert saved.fitted_on.config_sha256 == info.config_sha256
+    saved.refuse_other_model(info.identity)
+    with pytest.raises(NotApplicable, match="fitted on scripted"):
+        saved.refuse_other_model(replace(info.identity, revision="another"))
+    with pytest.raises(NotApplicable, match="were used to fit"):
+        saved.refuse_overlap(o.asked.probe_id for o in outcomes if isinstance(o, Answer))
+    saved.refuse_overlap(o.asked.probe_id for o in held_out if isinstance(o, Answer))
+
+
+def test_a_file_that_is_no_correction_is_refused_with_its_name(tmp_path: Path, run: Path) -> None:
+    debiasing.debias(run, "dla", fit_share=0.5)
+    good = json.loads((run / "debias" / "dla.json").read_text())
+    cases = {
+        "not JSON": "{",
+        "not a saved correction": json.dumps({"a": 1}),
+        "schema_version 9": json.dumps({**good, "schema_version": 9}),
+        "no prior": json.dumps({**good, "correction": {}}),
+        "not fitted": json.dumps({**good, "method": "permute"}),
+    }
+    for number, (message, text) in enumerate(cases.items()):
+        path = tmp_path / f"{number}.json"
+        path.write_text(text)
+        with pytest.raises(BadInput, match=message) as found:
+            corrections.load(path)
+        assert path.name in str(found.value) or message == "not fitted"
+    with pytest.raises(BadInput, match="cannot be read"):
+        corrections.load(tmp_path / "absent.json")
+
+
+def test_methods_are_named_with_their_options() -> None:
+    one, two = arms.load_all("pride:per_slot=false,permute:over=options:rule=random:k=3")
+    assert one.method == pride.PriDe(per_slot=False) and one.shape == "after"
+    assert (two.method.over, two.method.rule, two.method.k) == ("options", "random", 3)
+    with pytest.raises(UnknownName, match="did you mean pride"):
+        arms.load("prid")
+    with pytest.raises(BadInput, match="each method once"):
+        arms.load_all("pride,pride")
+
+
+def test_a_run_without_log_probabilities_refuses_before_anything_is_asked(tmp_path: Path) -> None:
+    one = RunConfig(tasks="demo", model="scripted", mode="generate", limit="8", positions="0,9")
+    ask(one, plan(one), folder=tmp_path / "run")
+    with pytest.raises(NotApplicable, match="mode: score"):
+        debiasing.debias(tmp_path / "run", "pride,dla")
+    assert not (tmp_path / "run" / "debias").exists()
+
+
+def test_a_changed_model_is_noticed_before_it_is_measured(run: Path) -> None:
+    info, outcomes = read_run(run), read(run).outcomes
+    rows = [o for o in outcomes if isinstance(o, Answer)]
+    with athand.at_hand(info) as hand:
+        assert athand.replayed(hand, rows) >= 0
+        other = [replace(rows[0], logprobs=tuple(v - 1 for v in (rows[0].logprobs or ()))), *rows[1:]]
+        with pytest.raises(ConfigChanged, match="does not give the stored answer"):
+            athand.replayed(hand, other)

@@ -1,0 +1,112 @@
+"""The model of a finished run, loaded again and checked to be the same, with its trials and its way of asking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vlbias import config, session
+from vlbias.answers import Answer
+from vlbias.arms import Rows
+from vlbias.corrections import model_name, model_sha256
+from vlbias.errors import ConfigChanged
+from vlbias.estimates import RunInfo
+from vlbias.models import Model
+from vlbias.plan import Plan, plan
+from vlbias.records import Fault, OptionScores, Prompt, Reply, Trial, digest
+from vlbias.run import Asking, ask
+
+REPLAYED = 8
+TOLERANCE = 0.05
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AtHand:
+    """The run's own model, ready to be asked again, and the trials by their id."""
+
+    asking: Asking
+    trials: dict[str, Trial]
+    batch_size: int
+
+
+class Counted:
+    """A model that counts the prompts it is given and the seconds it takes."""
+
+    def __init__(self, model: Model, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.model, self.clock = model, clock
+        self.identity, self.capabilities = model.identity, model.capabilities
+        self.prompts, self.seconds = 0, 0.0
+
+    def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
+        """As the model scores."""
+        return self._counted(prompts, lambda: self.model.score(prompts))
+
+    def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
+        """As the model writes."""
+        return self._counted(prompts, lambda: self.model.generate(prompts, max_new_tokens=max_new_tokens))
+
+    def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
+        """As the model weighs."""
+        return self._counted(prompts, lambda: self.model.nll(prompts, targets))
+
+    def _counted(self, prompts: Sequence[Prompt], call: Callable[[], list[T]]) -> list[T]:
+        start = self.clock()
+        found = call()
+        self.seconds += self.clock() - start
+        self.prompts += len(prompts)
+        return found
+
+
+@contextmanager
+def at_hand(run: RunInfo, *, include: Sequence[Path] = ()) -> Iterator[AtHand]:
+    """The model of a run, loaded from its stored config, with its plan. Refused when either has changed."""
+    known = {key: value for key, value in run.config.items() if key in config.RunConfig.model_fields}
+    one = config.check(known, where=f"{run.run_name}/run.json")
+    made = plan(one, include=include)
+    if digest(made.suite.model_dump(mode="json")) != run.suite_sha256:
+        raise ConfigChanged(f"{run.run_name}: suite {made.suite_name} has changed since the run; run it again first")
+    with session.reader(one, made) as reader:
+        model = session.load(one)
+        if model_sha256(model.identity) != model_sha256(run.identity):
+            raise ConfigChanged(
+                f"{run.run_name}: was run on {model_name(run.identity)}, and the model loaded now has another name, "
+                "revision, weights or dtype; run it again first"
+            )
+        yield AtHand(asking=_asking(made, model, reader, one), trials=_by_id(made), batch_size=max(1, one.batch_size))
+
+
+def replayed(hand: AtHand, rows: Rows) -> float:
+    """Asks a few trials of the run again: the seconds per trial. Refused when the answers are not the stored ones."""
+    sample = [r for r in rows if isinstance(r, Answer)][:REPLAYED]
+    clocked = Counted(hand.asking.model)
+    again = asked_again(hand, [hand.trials[r.asked.trial_id] for r in sample], replace(hand.asking, model=clocked))
+    for old, new in zip(sample, again):
+        if not isinstance(new, Answer) or _apart(old, new):
+            raise ConfigChanged(
+                f"trial {old.asked.trial_id}: the model does not give the stored answer any more; run it again first"
+            )
+    return clocked.seconds / max(1, len(sample))
+
+
+def asked_again(hand: AtHand, trials: Sequence[Trial], asking: Asking) -> Rows:
+    """One row per trial, in batches of the run's size."""
+    return [r for k in range(0, len(trials), hand.batch_size) for r in ask(trials[k : k + hand.batch_size], asking)]
+
+
+def _apart(old: Answer, new: Answer) -> bool:
+    if old.logprobs is None or new.logprobs is None:
+        return old.chosen != new.chosen
+    return max(abs(a - b) for a, b in zip(old.logprobs, new.logprobs)) > TOLERANCE
+
+
+def _asking(made: Plan, model: Any, reader: Any, one: config.RunConfig) -> Asking:
+    return Asking(model=model, reader=reader, style=made.style, mode=one.mode, max_new_tokens=one.max_new_tokens)
+
+
+def _by_id(made: Plan) -> dict[str, Trial]:
+    return {trial.trial_id: trial for trial in made.trials}

@@ -1,0 +1,32 @@
+"""Puts the segments of a prompt into another order, keeping the words between them where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vlbias.debias import Write
+from vlbias.debias._scores import marked
+from vlbias.records import Prompt, Trial
+
+
+def reordered(trial: Trial, order: Sequence[int], *, what: str) -> Trial:
+    """The trial whose place k holds the segment that was at place `order[k]`; its slot follows the evidence."""
+    if sorted(order) != list(range(len(trial.segments))):
+        raise ValueError(f"trial {trial.trial_id}: {list(order)} is not an order of {len(trial.segments)} segments")
+    segments = tuple(trial.segments[k] for k in order)
+    slot = trial.slot if trial.slot is None else list(order).index(trial.slot)
+    return marked(replace(trial, segments=segments, slot=slot), what)
+
+
+def evidence_at(trial: Trial, slot: int) -> Trial:
+    """The trial with the evidence moved to another slot, the others in their order: as the probe has it there."""
+    assert trial.slot is not None
+    rest = [k for k in range(len(trial.segments)) if k != trial.slot]
+    order = [*rest[:slot], trial.slot, *rest[slot:]]
+    return reordered(trial, order, what=f"segments:evidence at {slot}")
+
+
+def written(prompt: Prompt, trials: Sequence[Trial], *, write: Write) -> list[Prompt]:
+    """The prompts of trials; the unchanged trial keeps its prompt."""
+    return [prompt if trial is prompt.trial else write(trial) for trial in trials]

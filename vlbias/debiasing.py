@@ -1,0 +1,259 @@
+"""The loop: splits a run's probes by source clip, fits methods on one part and measures them on the other."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vlbias import arms
+from vlbias.answers import Answer, Failure, Outcome, Tally, slots
+from vlbias.arms import Arm, Rows
+from vlbias.athand import AtHand, Counted, asked_again, at_hand, replayed
+from vlbias.corrections import FittedOn, Saved, model_name, model_sha256, probe_sha256, save
+from vlbias.debias import Correction, Setting
+from vlbias.errors import BadInput, NotApplicable
+from vlbias.estimates import MethodCost, Proof, RunInfo
+from vlbias.proof import gap_weights, prove
+from vlbias.records import digest
+from vlbias.run import Asking, shown
+from vlbias.store import Store, read, read_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Which clusters are fitted on and which are held out; no cluster is in both."""
+
+    fit: frozenset[str]
+    held_out: frozenset[str]
+
+    def fitting(self, rows: Sequence[Outcome]) -> Rows:
+        """The rows to fit on."""
+        return [r for r in rows if not isinstance(r, Tally) and r.asked.cluster_id in self.fit]
+
+    def reported(self, rows: Sequence[Outcome]) -> Rows:
+        """The rows to report."""
+        return [r for r in rows if not isinstance(r, Tally) and r.asked.cluster_id in self.held_out]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trialled:
+    """What one method did: its rows of the held-out probes, what it cost, and what was fitted."""
+
+    arm: Arm
+    rows: Rows
+    cost: MethodCost
+    saved: Saved | None
+
+
+def split(outcomes: Sequence[Outcome], *, fit_share: float, rng: np.random.Generator) -> Split:
+    """Clusters dealt by chance: about `fit_share` of them to fit on, at least two to each part."""
+    if not 0 < fit_share < 1:
+        raise BadInput(f"--fit_share: found {fit_share}; give a share between 0 and 1, as 0.3")
+    names = sorted({o.asked.cluster_id for o in outcomes if not isinstance(o, Tally)})
+    if len(names) < 4:
+        raise BadInput(f"debias: the run has {len(names)} source clips; it needs 4, two to fit on and two held out")
+    n_fit = min(len(names) - 2, max(2, round(fit_share * len(names))))
+    order = [names[k] for k in rng.permutation(len(names))]
+    return Split(fit=frozenset(order[:n_fit]), held_out=frozenset(order[n_fit:]))
+
+
+def setting(run: RunInfo, outcomes: Sequence[Outcome], parts: Split) -> Setting:
+    """What methods are applied to, as far as the rows tell."""
+    found = [o for o in outcomes if isinstance(o, Answer)]
+    if not found:
+        raise BadInput(f"{run.run_name}: holds no answers of single trials, so there is nothing to correct")
+    return Setting(
+        kind=str(run.suite.get("kind", "imported")),
+        n_slots=slots(outcomes),
+        n_options=min(a.asked.n_options for a in found),
+        logprobs=all(a.logprobs is not None for a in found),
+        white_box=run.identity.adapter == "hf",
+        family=run.identity.family,
+        n_fit=len({r.asked.probe_id for r in parts.fitting(outcomes)}),
+        asks_model=run.identity.adapter != "imported",
+        generates=run.identity.adapter != "imported",
+        answer_is_segment=any(("asks", "index") in a.asked.factors for a in found),
+    )
+
+
+def needs_model(methods: Sequence[Arm]) -> bool:
+    """Whether a method asks more than the stored rows hold."""
+    return any(arm.shape != "after" or not getattr(arm.method, "STORED", False) for arm in methods)
+
+
+def trialled(
+    arm: Arm, hand: AtHand | None, *, run: RunInfo, outcomes: Sequence[Outcome], parts: Split, seed: int
+) -> Trialled:
+    """One method on the held-out probes. Errors: NotApplicable when it cannot be fitted."""
+    held_out = parts.reported(outcomes)
+    start = time.perf_counter()
+    if arm.shape == "after":
+        fitting = [r for r in parts.fitting(outcomes) if isinstance(r, Answer)]
+        more, fit_cost = _more(arm, hand, fitting, seed=seed)
+        key = np.random.default_rng([seed, int(digest(arm.text)[:8], 16)])
+        correction: Correction = arm.method.fit([*fitting, *more], rng=key)
+        start = time.perf_counter()
+        rows: Rows = [correction(r) if isinstance(r, Answer) else r for r in held_out]
+        cost = _cost(held_out, rows, prompts=len(held_out), seconds=time.perf_counter() - start, fit=fit_cost)
+        return Trialled(arm=arm, rows=rows, cost=cost, saved=_saved(arm, correction, run, fitting))
+    if hand is None:
+        raise NotApplicable(f"{arm.text}: not applicable: it asks the model, and only stored rows are at hand")
+    trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]
+    with _applied(arm, hand, seed=seed) as asking:
+        rows = [*asked_again(hand, trials, asking), *(r for r in held_out if isinstance(r, Failure))]
+    counted: Any = asking.model
+    cost = _cost(held_out, rows, prompts=counted.prompts, seconds=counted.seconds, fit=0)
+    return Trialled(arm=arm, rows=rows, cost=cost, saved=None)
+
+
+@contextmanager
+def _applied(arm: Arm, hand: AtHand, *, seed: int) -> Iterator[Asking]:
+    if arm.shape == "before":
+        yield replace(hand.asking, model=Counted(hand.asking.model), through=arms.through(arm, seed=seed))
+        return
+    with arm.method.applied(hand.asking.model) as patched:
+        yield replace(hand.asking, model=Counted(patched))
+
+
+def _more(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: int) -> tuple[list[Answer], int]:
+    """What the method asks of the fitting trials, and how many prompts that took."""
+    if hand is None or getattr(arm.method, "STORED", False):
+        return [], 0
+    counted = Counted(hand.asking.model)
+    asking = replace(hand.asking, model=counted)
+    found: Rows = []
+    trials = [hand.trials[a.asked.trial_id] for a in fitting]
+    for k in range(0, len(trials), hand.batch_size):
+        prompts, _ = shown(trials[k : k + hand.batch_size], asking)
+        found += arms.extra(arm, prompts, asking, seed=seed, size=hand.batch_size)
+    return [r for r in found if isinstance(r, Answer)], counted.prompts
+
+
+def _cost(before: Rows, after: Rows, *, prompts: int, seconds: float, fit: int) -> MethodCost:
+    return MethodCost(
+        passes=prompts / max(1, len(before)),
+        tokens=_ratio(_tokens(after), _tokens(before)),
+        seconds_per_trial=seconds / max(1, len(before)),
+        fit_prompts=fit,
+    )
+
+
+def _tokens(rows: Rows) -> int | None:
+    found = [r.audit.n_tokens for r in rows if isinstance(r, Answer)]
+    return None if not found or any(n is None for n in found) else sum(n for n in found if n is not None)
+
+
+def _ratio(one: int | None, other: int | None) -> float | None:
+    return one / other if one is not None and other else None
+
+
+def _saved(arm: Arm, correction: Correction, run: RunInfo, fitting: Sequence[Answer]) -> Saved:
+    papers = FittedOn(
+        config_sha256=run.config_sha256,
+        suite_sha256=run.suite_sha256,
+        probes_sha256=tuple(sorted({probe_sha256(a.asked.probe_id) for a in fitting})),
+        n_clusters=len({a.asked.cluster_id for a in fitting}),
+    )
+    return Saved(
+        method=arm.name,
+        named=arm.text,
+        model=model_name(run.identity),
+        model_sha256=model_sha256(run.identity),
+        fitted_on=papers,
+        correction=correction,
+    )
+
+
+def debias(
+    folder: Path,
+    methods: str,
+    *,
+    fit_share: float = 0.3,
+    seed: int | None = None,
+    include: Sequence[Path] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Proof:
+    """Fits and measures methods on the probes of a finished run, and writes `debias/` into its folder.
+
+    `methods` is a comma-separated list of texts as `arms.load` reads them, or `all`. A method that cannot be applied is
+    refused before anything is asked; with `all` it is left out and told of in the proof.
+    """
+    run, outcomes = read_run(folder), read(folder).outcomes
+    if run.config.get("debias") is not None:
+        raise BadInput(f"{folder}: was run with --debias; give the run without it")
+    start = int(run.config.get("seed", 0)) if seed is None else seed
+    parts = split(outcomes, fit_share=fit_share, rng=np.random.default_rng([start, 1]))
+    found = arms.every() if methods == "all" else arms.load_all(methods)
+    refused = arms.refusals(found, setting(run, outcomes, parts))
+    if refused and methods != "all":
+        raise NotApplicable("\n".join(refused.values()))
+    wanted = [arm for arm in found if arm.text not in refused]
+    done, vanilla_s = _each(wanted, run=run, outcomes=outcomes, parts=parts, seed=start, include=include, say=say)
+    refused |= {name: str(error) for name, error in done.items() if isinstance(error, NotApplicable)}
+    if (refused and methods != "all") or len(refused) == len(found):
+        raise NotApplicable("\n".join(refused.values()))
+    tried = [one for one in done.values() if isinstance(one, Trialled)]
+    weights_P = gap_weights(parts.fitting(outcomes), n_slots=slots(outcomes))
+    rng = np.random.default_rng([start, 2])
+    rows = {t.arm.text: t.rows for t in tried}
+    proofs = prove(parts.reported(outcomes), rows, gap_P=weights_P, rng=rng)
+    keep(folder / "debias", tried)
+    return Proof(
+        run_name=run.run_name,
+        model=model_name(run.identity),
+        fit_share=fit_share,
+        n_fit_clusters=len(parts.fit),
+        gap_slots=(_places(weights_P > 0), _places(weights_P < 0)),
+        vanilla_seconds_per_trial=vanilla_s,
+        methods=tuple(replace(proofs[t.arm.text], shape=t.arm.shape, cost=t.cost) for t in tried),
+        refused=refused,
+    )
+
+
+def _each(
+    methods: Sequence[Arm],
+    *,
+    run: RunInfo,
+    outcomes: Sequence[Outcome],
+    parts: Split,
+    seed: int,
+    include: Sequence[Path],
+    say: Callable[[str], None],
+) -> tuple[dict[str, Trialled | NotApplicable], float | None]:
+    """Each method's trial or why it cannot be fitted, and the seconds that vanilla takes per trial."""
+    done: dict[str, Trialled | NotApplicable] = {}
+    vanilla_s: float | None = None
+    with at_hand(run, include=include) if needs_model(methods) else nullcontext() as hand:
+        if hand is not None:
+            vanilla_s = replayed(hand, parts.reported(outcomes))
+        for arm in methods:
+            say(f"{arm.text} ({arm.shape})")
+            try:
+                done[arm.text] = trialled(arm, hand, run=run, outcomes=outcomes, parts=parts, seed=seed)
+            except NotApplicable as error:
+                done[arm.text] = error
+    return done, vanilla_s
+
+
+def keep(folder: Path, done: Sequence[Trialled]) -> None:
+    """Writes the held-out rows of each method and each fitted correction."""
+    for one in done:
+        place = folder / one.arm.slug
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        with Store(place) as store:
+            store.append(one.rows)
+        if one.saved is not None:
+            save(folder / f"{one.arm.slug}.json", one.saved)
+
+
+def _places(chosen_P: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(k) for k in np.flatnonzero(chosen_P))
