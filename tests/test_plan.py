@@ -8,7 +8,7 @@ import pytest
 
 from vlbias.config import RunConfig
 from vlbias.errors import BadConfig, BadSuite, UnknownName
-from vlbias.plan import limited, plan, positions
+from vlbias.plan import expanded, group_names, limited, plan, positions, suite_file, suite_names
 
 
 def config(**values: object) -> RunConfig:
@@ -107,3 +107,27 @@ def test_an_item_that_refers_to_a_place_is_left_out_and_listed(tmp_path: Path) -
     made = plan(config(tasks=str(tmp_path / "own.yaml")))
     assert {t.probe.probe_id for t in made.trials} == {"good"}
     assert len(made.notes) == 1 and "probe bad is left out" in made.notes[0]
+
+
+def test_a_group_stands_for_its_suites_each_once() -> None:
+    assert expanded("all_judge,drawn, judge") == ["judge", "judge-phrases", "drawn"]
+    for name, path in group_names().items():
+        suites = expanded(name)
+        assert len(suites) > 1 and set(suites) <= set(suite_names()) and expanded(str(path)) == suites
+        assert all(suite_file(suite)[1] for suite in suites)
+
+
+def test_every_order_probe_is_in_the_group_of_all() -> None:
+    kinds = {suite_file(name)[1] for name in expanded("all_order")}
+    assert kinds >= {"conflict", "options", "images", "judge", "placement"}
+
+
+def test_an_unknown_task_is_told_the_groups_too() -> None:
+    with pytest.raises(UnknownName, match="did you mean all_order"):
+        plan(config(tasks="all_ordr"))
+
+
+def test_a_group_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\nkind: group\ndescription: x\nsuites: [drawn]\nextra: 1\n")
+    with pytest.raises(BadSuite, match="unknown key 'extra'"):
+        expanded(str(tmp_path / "mine.yaml"))

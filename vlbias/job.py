@@ -12,7 +12,7 @@ from vlbias import imports, rooms, scoring
 from vlbias.config import RunConfig, key_values
 from vlbias.display import Display, chosen, console, progress
 from vlbias.errors import BadConfig, BadInput
-from vlbias.plan import Plan, plan
+from vlbias.plan import Plan, expanded, plan
 from vlbias.store import read
 
 CONFIG_FLAGS = frozenset(RunConfig.model_fields) - {"decode_limit_s", "sampling", "system_instruction"}
@@ -38,7 +38,7 @@ def run(
     part = _shard(shard)
     config = config or (rooms.data("configs") / f"{DEMO}.yaml" if not flags.get("tasks") else None)
     whole = configs.load(config, _parsed(flags))
-    suites = [name.strip() for name in whole.tasks.split(",") if name.strip()]
+    suites = expanded(whole.tasks, include=include)
     root = output_path or Path("runs") / (config.stem if config else whole.model)
     failed = False
     for name in suites:
@@ -105,7 +105,14 @@ def validate(file: Path, *, task_args: str | None) -> str:
     is_suite = any(line.startswith("kind:") for line in text.splitlines())
     values = {"tasks": str(file), "task_args": key_values(task_args, flag="--task_args") if task_args else None}
     checked = configs.load(None, values) if is_suite else configs.load(file, {})
-    asked = plan(checked)
+    return "\n".join(
+        _checked(configs.check({**checked.model_dump(), "tasks": name}, where=str(file)), file)
+        for name in expanded(checked.tasks)
+    )
+
+
+def _checked(one: RunConfig, file: Path) -> str:
+    asked = plan(one)
     return (
         f"{file}: sound: suite {asked.suite_name}, {len(asked.probes)} probes, "
         f"{len({p.cluster_id for p in asked.probes})} clusters, {len(asked.trials)} trials"

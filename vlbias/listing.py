@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlbias import rooms
 from vlbias.errors import UnknownName
-from vlbias.plan import suite_names
+from vlbias.plan import group_names, suite_names
 
 ROOMS = {"models": "", "metrics": "", "debias": "", "formats": "", "probes": "", "reports": "", "decoders": "decode_"}
 
@@ -16,7 +16,7 @@ ROOMS = {"models": "", "metrics": "", "debias": "", "formats": "", "probes": "",
 def names(what: str) -> list[tuple[str, str]]:
     """(name, one line) of every suite, or of every file of a room."""
     if what == "tasks":
-        return [(name, _described(path)) for name, path in sorted(suite_names().items())]
+        return [(name, _described(path)) for name, path in sorted({**suite_names(), **group_names()}.items())]
     if what not in ROOMS:
         raise UnknownName(what="list", name=what, known=["tasks", *ROOMS])
     room, prefix = ("videos", "decode_") if what == "decoders" else (what, ROOMS[what])

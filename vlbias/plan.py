@@ -7,13 +7,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import Field
 
 from vlbias import rooms
 from vlbias.config import RunConfig
 from vlbias.errors import BadConfig, BadSuite, UnknownName, nearest
+from vlbias.probes._choices import Strict
 from vlbias.probes._permute import permuted
 from vlbias.probes._screen import screened
 from vlbias.prompts import Style
@@ -79,6 +81,31 @@ def asked_of(module: Any, probes: Sequence[Probe], config: RunConfig) -> tuple[l
     return limited(kept, config.limit), dropped
 
 
+class Group(Strict):
+    """What stands in the YAML of a group of suites: a name for several, asked one after the other."""
+
+    name: str
+    kind: Literal["group"]
+    description: str
+    suites: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+def expanded(tasks: str, *, include: Sequence[Path] = ()) -> list[str]:
+    """The suites that a comma-separated list names, each once; a group stands for its suites."""
+    groups, found = group_names(include), list[str]()
+    for name in filter(None, (item.strip() for item in tasks.split(","))):
+        path = Path(name) if name.endswith((".yaml", ".yml")) else groups.get(name)
+        grouped = path is not None and path.is_file() and _head(path).get("kind") == "group"
+        found += read(path, Group, error=BadSuite).suites if path is not None and grouped else [name]
+    return list(dict.fromkeys(found))
+
+
+def group_names(include: Sequence[Path] = ()) -> dict[str, Path]:
+    """Every group of suites that can be named, with its file."""
+    folders = [folder / "groups" for folder in (rooms.data("probes"), *include)]
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
 def suite_names(include: Sequence[Path] = ()) -> dict[str, Path]:
     """Every suite that can be named, with its file; `include` adds folders of the user's own."""
     folders = [rooms.data("probes"), *include]
@@ -90,17 +117,21 @@ def suite_file(name: str, *, include: Sequence[Path] = ()) -> tuple[Path, str]:
     known = suite_names(include)
     path = Path(name) if name.endswith((".yaml", ".yml")) else known.get(name)
     if path is None:
-        raise UnknownName(what="task", name=name, known=known)
+        raise UnknownName(what="task", name=name, known=[*known, *group_names(include)])
     if not path.is_file():
         raise BadSuite(f"{path}: there is no such file; known suites: {', '.join(known)}")
+    kind = _head(path).get("kind")
+    if not isinstance(kind, str) or kind not in rooms.names("probes"):
+        raise BadSuite(f"{path}: kind: found {kind!r}; {nearest(str(kind), rooms.names('probes'))}")
+    return path, kind
+
+
+def _head(path: Path) -> dict[str, Any]:
     try:
         head = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadSuite(f"{path}: not a YAML file: {error}") from error
-    kind = head.get("kind") if isinstance(head, dict) else None
-    if not isinstance(kind, str) or kind not in rooms.names("probes"):
-        raise BadSuite(f"{path}: kind: found {kind!r}; {nearest(str(kind), rooms.names('probes'))}")
-    return path, kind
+    return head if isinstance(head, dict) else {}
 
 
 def limited(probes: Sequence[Probe], limit: str | None) -> list[Probe]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from PIL import Image
 
 from vlbias.errors import ModelError
@@ -62,12 +63,25 @@ def dialect(processor: Any) -> Dialect:
     return Dialect(image=str(written["image"]), video=written.get("video"), in_order=in_order, trims=trims)
 
 
-def render(processor: Any, content: Sequence[Mapping[str, str]], system: str | None) -> str:
-    """The text of one user turn, with an optional system turn, up to where the answer begins."""
+def render(
+    processor: Any,
+    content: Sequence[Mapping[str, str]],
+    system: str | None,
+    *,
+    system_content: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """The text of one user turn, with an optional system turn, up to where the answer begins.
+
+    Raises ModelError where the chat template refuses the turns.
+    """
     turns: list[dict[str, Any]] = [{"role": "user", "content": list(content)}]
-    if system:
-        turns.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
-    return str(processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    first = [{"type": "text", "text": system}] if system else []
+    if first or system_content:
+        turns.insert(0, {"role": "system", "content": [*first, *system_content]})
+    try:
+        return str(processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    except TemplateError as error:
+        raise ModelError(f"hf: the model's chat template refuses the turns: {error}") from error
 
 
 def encode(processor: Any, prompt: Prompt, style: Dialect) -> Encoded:
@@ -85,13 +99,23 @@ def encode(processor: Any, prompt: Prompt, style: Dialect) -> Encoded:
 
 def written(processor: Any, prompt: Prompt, style: Dialect) -> tuple[str, list[tuple[int, Span]]]:
     """The prompt in the model's own words, placeholders not yet expanded, with the place and characters of segments."""
-    pieces = [_piece(part, style, prompt.trial_id) for part in prompt.parts]
-    words = [part.kind == "text" for part in prompt.parts]
-    if style.trims:
-        pieces = _trimmed(pieces, words)
-    content = _content(prompt.parts, pieces, style)
-    text = render(processor, content, prompt.system)
-    return text, _char_spans(text, pieces, prompt, trims=style.trims)
+    turns = {turn: [part for part in prompt.parts if part.turn == turn] for turn in ("system", "user")}
+    system_text = prompt.system
+    if turns["system"] and prompt.system:
+        # One text with what follows it, so that the line between the two stays in a template that trims.
+        turns["system"].insert(0, Part(text=f"{prompt.system}\n", turn="system"))
+        system_text = None
+    pieces = {turn: _pieces(parts, style, prompt.trial_id) for turn, parts in turns.items()}
+    user, system = (_content(turns[turn], pieces[turn], style) for turn in ("user", "system"))
+    text = render(processor, user, system_text, system_content=system)
+    start, found = _char_spans(text, turns["user"], pieces["user"], prompt.trial_id, trims=style.trims)
+    if turns["system"]:
+        # What stands in the system turn is looked for before the user's turn.
+        before = text[:start]
+        found += _char_spans(before, turns["system"], pieces["system"], prompt.trial_id, trims=style.trims)[1]
+    if sorted(place for place, _ in found) != list(range(len(found))):
+        raise ModelError(f"hf: {prompt.trial_id}: places of segments are {[p for p, _ in found]}, expected 0 to n-1")
+    return text, found
 
 
 def clip_metadata(frames: Frames) -> dict[str, Any]:
@@ -129,10 +153,15 @@ def _piece(part: Part, style: Dialect, trial_id: str) -> str:
     return style.image * len(part.frames.frames_THWC)
 
 
+def _pieces(parts: Sequence[Part], style: Dialect, trial_id: str) -> list[str]:
+    pieces = [_piece(part, style, trial_id) for part in parts]
+    return _trimmed(pieces, [part.kind == "text" for part in parts]) if style.trims else pieces
+
+
 def _content(parts: Sequence[Part], pieces: Sequence[str], style: Dialect) -> list[dict[str, str]]:
     """The items of the turn; texts that follow one another are one item, so the spaces between them stay."""
     if not style.in_order:
-        return [{"type": "text", "text": "".join(pieces)}]
+        return [{"type": "text", "text": "".join(pieces)}] if pieces else []
     content: list[dict[str, str]] = []
     for part, piece in zip(parts, pieces):
         if part.kind != "text":
@@ -157,21 +186,22 @@ def _trimmed(pieces: Sequence[str], words: Sequence[bool]) -> list[str]:
     return found
 
 
-def _char_spans(text: str, pieces: Sequence[str], prompt: Prompt, *, trims: bool) -> list[tuple[int, Span]]:
-    """The place and characters of every segment in the rendered text, found from left to right."""
+def _char_spans(
+    text: str, parts: Sequence[Part], pieces: Sequence[str], trial_id: str, *, trims: bool
+) -> tuple[int, list[tuple[int, Span]]]:
+    """Where one turn's parts begin in the rendered text, and the place and characters of every segment among them."""
     joined = "".join(pieces)
     first = text.rfind(joined.strip() if trims else joined)
     if first < 0:
-        raise ModelError(f"hf: {prompt.trial_id}: the chat template does not write the prompt's parts in reading order")
+        where = "in reading order" if parts and parts[0].turn == "user" else "in the system turn"
+        raise ModelError(f"hf: {trial_id}: the model's chat template does not write the prompt's parts {where}")
     cursor = first - (len(joined) - len(joined.lstrip()) if trims else 0)
     found = []
-    for part, piece in zip(prompt.parts, pieces):
+    for part, piece in zip(parts, pieces):
         if part.place is not None:
             found.append((part.place, (cursor, cursor + len(piece))))
         cursor += len(piece)
-    if sorted(place for place, _ in found) != list(range(len(found))):
-        raise ModelError(f"hf: {prompt.trial_id}: places of segments are {[p for p, _ in found]}, expected 0 to n-1")
-    return found
+    return first, found
 
 
 def _process(processor: Any, text: str, prompt: Prompt, style: Dialect) -> Mapping[str, Any]:
