@@ -37,10 +37,11 @@ class Question:
     def pieces(self) -> list[Piece]:
         """Prefix, each segment with the text before it, and the rest; empty ones are left out."""
         spans, n_tokens = self.composed.spans, self.composed.n_tokens
-        first = spans[0][0] if spans else n_tokens
+        first = min(spans)[0] if spans else n_tokens
         ends = [(0, first, None)]
         start = first
-        for place, (_, end) in enumerate(spans):
+        for place in sorted(range(len(spans)), key=spans.__getitem__):
+            end = spans[place][1]
             ends.append((start, end, self.keys[place]))
             start = end
         ends.append((start, n_tokens, None))

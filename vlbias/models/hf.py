@@ -68,14 +68,19 @@ def load(
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = weights(source, dtype=dtype, device=place, attention=attn_implementation)
     apply_rule(model, position_rule)
-    identity = Identity(
+    identity = _identity(model, found, source, position_rule=position_rule)
+    return HFModel(model=model, processor=reader, identity=identity, cache_gb=cache_gb if sharing == "auto" else None)
+
+
+def _identity(model: Any, found: Any, source: Source, *, position_rule: str) -> Identity:
+    return Identity(
         adapter="hf",
-        name=pretrained,
-        revision=getattr(found, "_commit_hash", None) or revision,
-        weights_sha256=weights_sha256(pretrained),
+        name=source.pretrained,
+        revision=getattr(found, "_commit_hash", None) or source.revision,
+        weights_sha256=weights_sha256(source.pretrained),
         family=found.model_type,
         dtype=str(model.dtype).removeprefix("torch."),
-        device=str(place),
+        device=str(model.device),
         engine="transformers",
         engine_version=transformers.__version__,
         attention=model.config._attn_implementation,
@@ -83,7 +88,6 @@ def load(
         n_parameters=model.num_parameters(),
         context_window=context_window(found),
     )
-    return HFModel(model=model, processor=reader, identity=identity, cache_gb=cache_gb if sharing == "auto" else None)
 
 
 def tokens(prompts: Sequence[Prompt], **model_args: Any) -> list[int]:
