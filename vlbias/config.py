@@ -12,6 +12,7 @@ from vlbias.errors import BadConfig, nearest
 from vlbias.records import digest
 from vlbias.strictyaml import read
 
+AUTO_PROMPTS = 132  # eleven slots, three questions, four orders of options
 Scalar = str | int | float | bool | None
 
 
@@ -37,7 +38,7 @@ class RunConfig(BaseModel):
     system_instruction: str | None = None
     mode: Literal["score", "generate"] = "score"
     max_new_tokens: int = Field(default=16, ge=1)
-    batch_size: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=AUTO_PROMPTS, ge=1)  # prompts handed over at once; auto: whole sweeps
     device: str | None = None
     seed: int = Field(default=0, ge=0)
 
@@ -53,6 +54,11 @@ class RunConfig(BaseModel):
         if isinstance(count, int) and not isinstance(count, bool) and count < 2:
             raise ValueError("give cyclic, full, gold_moving or a number of orders from 2")
         return count
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _auto(cls, value: Any) -> Any:
+        return AUTO_PROMPTS if value == "auto" else value
 
     @property
     def sha256(self) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field
 
-from vlbias import rooms
+from vlbias import rooms, schedule
 from vlbias.config import RunConfig
 from vlbias.errors import BadConfig, BadSuite, UnknownName, nearest
 from vlbias.probes._choices import Strict
@@ -51,7 +51,7 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
         _may_permute(module, suite, config)
         trials = tuple(permuted(trials, rule=config.option_orders, seed=config.seed))
     mine = tuple(t for t in trials if _shard_of(t.probe.probe_id, shard[1]) == shard[0])
-    batches = tuple(mine[k : k + config.batch_size] for k in range(0, len(mine), config.batch_size))
+    batches = schedule.batches(mine, size=config.batch_size)
     choice, frames = suite.prompt, suite.frames
     return Plan(
         suite=suite,
