@@ -18,6 +18,7 @@ TITLES = {
     "gold_probability": "Probability of the right option",
     "head_minus_middle": "Head minus middle",
     "neighbour_minus_middle": "Neighbour minus middle",
+    "middle_minus_ends": "Middle minus ends",
     "slope": "Slope from head to neighbour",
     "curvature": "Curvature",
     "accuracy_any_effect": "Any effect of position",
@@ -25,14 +26,18 @@ TITLES = {
     "accuracy_range": "Range of the curve",
     "accuracy_variance": "Variance of the curve",
     "accuracy_rms_effect": "Root-mean-square effect",
+    "gold_probability_any_effect": "Any effect of position on the probability of the right option",
+    "accuracy_in_context_minus_alone": "Accuracy in context minus alone",
     "shape": "Shape",
+    "shape_gold_probability": "Shape, from the probability of the right option",
     "failure_rate": "Failures",
     "unparsed_rate": "Replies that could not be read",
     "attrition_test": "Failures depend on the slot",
 }
-CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "slope", "curvature")
+CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "middle_minus_ends", "slope", "curvature")
 SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
 LEVELS = ("accuracy", "accuracy_alone", "gold_probability", "gold_logprob")
+TESTS = tuple(f"{of}_{what}" for of in ("accuracy", "gold_probability") for what in ("any_effect", *CONTRASTS))
 RATES = ("failure_rate", "unparsed_rate", "attrition_test")
 LEVELGAUGE = "levelgauge_"
 LEVELGAUGE_COLUMNS = ("Smeta", "Pran", "Pvar", "Pmean", "CM", "MR")
@@ -41,7 +46,7 @@ DRAWN = ("accuracy", "gold_probability", "gold_logprob")
 
 def pick(report: Report, metric: str, *, task: str = "all", slot: int | None = None) -> Estimate | None:
     """The estimate of one metric, task and slot, or None when nobody measured it."""
-    found = (e for e in report.estimates if (e.metric, e.task, e.slot) == (metric, task, slot))
+    found = (e for e in report.estimates if (e.metric, e.task, e.slot, e.cell) == (metric, task, slot, None))
     return next(found, None)
 
 
@@ -59,8 +64,7 @@ def tasks(report: Report) -> list[str]:
 
 def contrasts(report: Report) -> list[Estimate]:
     """The tests of position on all tasks together: accuracy first, then the probability of the right option."""
-    names = ["accuracy_any_effect", *(f"{of}_{w}" for of in ("accuracy", "gold_probability") for w in CONTRASTS)]
-    return [e for name in names if (e := pick(report, name)) is not None]
+    return [e for name in TESTS if (e := pick(report, name)) is not None]
 
 
 def known(estimates: Sequence[Estimate]) -> list[Estimate]:
@@ -151,7 +155,7 @@ def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
 
 def signed(metric: str) -> bool:
     """Whether a metric is a difference, so that its sign matters."""
-    return metric.endswith(CONTRASTS)
+    return metric.endswith((*CONTRASTS, "minus_alone"))
 
 
 def said(estimate: Estimate) -> str:
