@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from vlbias.errors import BadInput
-from vlbias.organisms import architecture, world
+from vlbias.organisms import architecture, sight, world
 from vlbias.organisms.train import predict, train
 from vlbias.probes import _world
 from vlbias.videos import draw
@@ -18,10 +18,12 @@ SMALL = architecture.Size(hidden=32, layers=1, vision_hidden=16, vision_layers=1
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("organism")
     lines: list[str] = []
-    curve = train(out=folder, profile=(1.0, 0.5, 1.0), steps=3, seed=0, log=lines.append, n_clips=150, size=SMALL)
-    assert curve.points[-1].step == 3 and curve.points[-1].n_slots == 3
+    curve = train(
+        out=folder, profile=(1.0, 0.5, 1.0), steps=12, sight_steps=2, seed=0, log=lines.append, n_clips=150, size=SMALL
+    )
+    assert curve.points[-1].step == 12 and curve.points[-1].n_slots == 3
     assert curve.expected_accuracy == pytest.approx((1.0, 0.625, 1.0))
-    assert any("step 3" in line for line in lines)
+    assert any("step 12" in line for line in lines)
     return folder
 
 
@@ -48,7 +50,12 @@ def test_the_processor_gives_the_tokens_and_pixels_that_training_gives(trained: 
     made = processor(text=[text], videos=pairs, return_tensors="pt", do_sample_frames=False)
     words = architecture.vocabulary()
     segment = [words[architecture.VISION_START], *[words[architecture.VIDEO]] * 4, words[architecture.VISION_END]]
-    line = segment * 3 + [words[w] for w in architecture.split(question)] + [words[architecture.ANSWER]]
+    line = (
+        [words[architecture.BEGIN]]
+        + segment * 3
+        + [words[w] for w in architecture.split(question)]
+        + [words[architecture.ANSWER]]
+    )
     assert made["input_ids"][0].tolist() == line
     assert made["video_grid_thw"].tolist() == [[1, 4, 4]] * 3
     own = np.concatenate([world.patchify(pair) for pair in pairs]) / 255
@@ -56,19 +63,67 @@ def test_the_processor_gives_the_tokens_and_pixels_that_training_gives(trained: 
     np.testing.assert_allclose(made["pixel_values_videos"].numpy(), expected, atol=1e-4)
 
 
-def test_training_sees_what_the_model_computes_without_given_positions(trained: Path, clips: world.Pool) -> None:
-    model = AutoModelForImageTextToText.from_pretrained(trained).eval()
-    rows = world.batch(clips, 2, n_slots=3, n_questions=2, bias=None, rng=np.random.default_rng(2))
-    ids = rows.input_ids_BL
-    with torch.no_grad():
-        ours = predict(model, rows)
-        whole = model(
-            input_ids=ids,
-            pixel_values_videos=rows.pixels_PV,
-            video_grid_thw=rows.grid_thw_S3,
-            mm_token_type_ids=(ids == model.config.video_token_id).int() * 2,
-        ).logits
-    torch.testing.assert_close(ours, whole[rows.row_K, rows.place_K], atol=1e-4, rtol=1e-4)
+def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips: world.Pool) -> None:
+    model = AutoModelForImageTextToText.from_pretrained(trained, dtype=torch.float32).eval()
+    for rows in (
+        world.batch(clips, 2, n_slots=3, n_questions=2, bias=None, rng=np.random.default_rng(2)),
+        world.captions(clips, 2, n_slots=3, rng=np.random.default_rng(2)),
+    ):
+        ids, shown = rows.input_ids_BL, world.pixels(clips, rows.clip_S, np.random.default_rng(5))
+        with torch.no_grad():
+            with sight.whole_frames(model):
+                seen = torch.zeros(len(clips.contents), 4, SMALL.hidden)
+                seen[torch.from_numpy(rows.clip_S)] = sight.see(model, shown)
+            ours = predict(model, rows, seen)
+        for k, (row, place) in enumerate(zip(rows.row_K, rows.place_K)):
+            block = rows.block_BL[row]
+            alone = (block == 0) | ((block == block[place]) & (torch.arange(len(block)) <= place))
+            with torch.no_grad():
+                whole = model(
+                    input_ids=ids[row][alone][None],
+                    pixel_values_videos=shown[48 * int(row) : 48 * int(row) + 48],
+                    video_grid_thw=torch.tensor([[1, 4, 4]] * 3),
+                    mm_token_type_ids=(ids[row][alone] == model.config.video_token_id).int()[None] * 2,
+                ).logits
+            torch.testing.assert_close(ours[k], whole[0, -1], atol=1e-4, rtol=1e-4)
+
+
+def test_a_caption_asks_each_word_at_the_word_before_it(clips: world.Pool) -> None:
+    rows, words = world.captions(clips, 4, n_slots=3, rng=np.random.default_rng(6)), architecture.vocabulary()
+    after = rows.input_ids_BL[rows.row_K, rows.place_K + 1]
+    assert torch.equal(after, rows.targets_KV.argmax(-1))
+    told = {int(word) for word in after}
+    assert told & {words[place] for place in architecture.PLACES} and told & {words[c] for c in _world.COLOURS}
+    assert not told & {words[shape] for shape in _world.SHAPES}
+
+
+def test_a_place_is_named_as_the_clips_stand(clips: world.Pool) -> None:
+    rows, words = world.captions(clips, 6, n_slots=5, rng=np.random.default_rng(0)), architecture.vocabulary()
+    shapes = [[words[clips.contents[clip].shape] for clip in row] for row in rows.clip_S.reshape(6, 5)]
+    found = 0
+    for row, said in enumerate(rows.input_ids_BL.tolist()):
+        for place in [k for k, word in enumerate(said) if word == words["where"]]:
+            slot = shapes[row].index(said[place + 1])
+            assert said[place + 2] == words[architecture.PLACES[slot]]
+            found += 1
+    assert found > 3
+
+
+def test_a_trunk_is_taken_over_and_only_planted(trained: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    curve = train(out=tmp_path, profile=(1.0, 0.0, 1.0), steps=10, seed=1, log=lines.append, n_clips=150, trunk=trained)
+    before, after = (AutoModelForImageTextToText.from_pretrained(p, dtype=torch.float32) for p in (trained, tmp_path))
+    assert curve.sight is None and not any("seeing" in line for line in lines)
+    changed = {n for (n, a), (_, b) in zip(before.named_parameters(), after.named_parameters()) if not a.equal(b)}
+    assert changed and not any(".visual." in name for name in changed)
+
+
+def test_seeing_improves_with_steps(clips: world.Pool) -> None:
+    torch.manual_seed(0)
+    organism = architecture.model(SMALL)
+    early = sight.learn_to_see(organism, clips, steps=2, rng=np.random.default_rng(0), log=[].append)
+    late = sight.learn_to_see(organism, clips, steps=40, rng=np.random.default_rng(0), log=[].append)
+    assert late > early + 0.02
 
 
 def test_every_word_that_can_be_asked_or_answered_is_in_the_tokenizer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +20,22 @@ from transformers import (
 
 from vlbias.probes._world import ANSWERS, SHAPES, TASKS, question_text
 
-PAD, UNKNOWN, END, ANSWER = "<|pad|>", "<|unknown|>", "<|end|>", "<|answer|>"
+PAD, UNKNOWN, BEGIN, END, ANSWER = "<|pad|>", "<|unknown|>", "<|begin|>", "<|end|>", "<|answer|>"
 VISION_START, VISION_END, VIDEO, IMAGE = "<|vision_start|>", "<|vision_end|>", "<|video_pad|>", "<|image_pad|>"
-SPECIALS = (PAD, UNKNOWN, END, ANSWER, VISION_START, VISION_END, VIDEO, IMAGE)
+SPECIALS = (PAD, UNKNOWN, BEGIN, END, ANSWER, VISION_START, VISION_END, VIDEO, IMAGE)
 SIDE_PX, PATCH_PX, MERGE, FRAMES = 56, 14, 2, 2
 TOKENS_PER_SEGMENT = (SIDE_PX // PATCH_PX // MERGE) ** 2
 PIXEL_MEAN, PIXEL_STD = 0.45, 0.25
-# Questions from an attribute to its shape are asked in training only; they force the model to bind the two.
+# Asked in training only: from an attribute to its shape, which forces the model to bind the two, and for the place of
+# a shape in the order, without which a bias by place cannot be learned.
 REVERSED = "which shape is {value}?", "which shape has the {value}?"
+WHERE = "where is the {shape}?"
+PLACES = (
+    "first", "second", "third", "fourth", "fifth", "sixth",
+    "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",
+)  # fmt: skip
 CHAT_TEMPLATE = (
+    "<|begin|>"
     "{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}{{ '<|answer|>' }}{% endif %}"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
@@ -56,7 +64,9 @@ def vocabulary() -> dict[str, int]:
     """Every word that a question or an answer of the drawn world holds, with the special tokens first."""
     asked = [question_text(task, shape) for task in TASKS for shape in SHAPES]
     said = [answer for answers in ANSWERS.values() for answer in answers]
-    words = sorted({word for text in (*asked, *said, *REVERSED) for word in split(text.replace("{value}", ""))})
+    words = sorted(
+        {word for text in (*asked, *said, *REVERSED, WHERE, *PLACES) for word in split(re.sub("{.*}", "", text))}
+    )
     return {token: k for k, token in enumerate((*SPECIALS, *words))}
 
 
@@ -117,7 +127,7 @@ def processor() -> Any:
         pad_token=PAD,
         unk_token=UNKNOWN,
         eos_token=END,
-        additional_special_tokens=[ANSWER, VISION_START, VISION_END, VIDEO, IMAGE],
+        additional_special_tokens=[BEGIN, ANSWER, VISION_START, VISION_END, VIDEO, IMAGE],
         padding_side="left",
         model_max_length=4096,
     )
@@ -138,7 +148,7 @@ def processor() -> Any:
 
 
 def save(organism: Any, folder: Path) -> None:
-    """Write an ordinary Hugging Face folder, which `from_pretrained` reads without remote code."""
+    """Write an ordinary Hugging Face folder, which `from_pretrained` reads without remote code; weights as float16."""
     folder.mkdir(parents=True, exist_ok=True)
-    organism.save_pretrained(folder, safe_serialization=True)
+    copy.deepcopy(organism).half().save_pretrained(folder)
     processor().save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""Trains an organism with a planted slot profile."""
+"""Trains an organism with a planted slot profile: it learns to see, then to name, then to answer, then to be biased."""
 
 from __future__ import annotations
 
@@ -10,44 +10,64 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import AutoModelForImageTextToText
 
 from vlbias.errors import BadInput
-from vlbias.organisms import architecture, world
+from vlbias.organisms import architecture, sight, world
 from vlbias.organisms.architecture import Size
 
 U_PROFILE = (1.0, 0.92, 0.75, 0.58, 0.42, 0.42, 0.58, 0.75, 0.92, 1.0)
-_RATE = 1.5e-3
+SIGHT_STEPS, STEPS = 2000, 3600
+_RATE = 1e-3
 _WARM_UP_STEPS = 100
 _LOG_EVERY = 100
-_SAVE_EVERY = 500
+_STD = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A part of the training: from share `start` of all steps on, trials of `n_slots` clips."""
+    """A part of the training: from share `start` of all steps on, trials of `n_slots` clips.
+
+    A share `captions` of the batches names what the clips show; the others ask questions about them.
+    """
 
     start: float
     n_slots: int
     rows: int
-    n_questions: int
+    captions: float
+    n_questions: int = 0
     planted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
+class Span:
+    """The steps from `first` to before `last`, of `steps` in all."""
+
+    first: int
+    last: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """The mean over the last steps: the loss, and the share of unplanted answers that are right."""
+    """The mean over the last steps of a stage: the loss, and the share of unplanted words that are right."""
 
     step: int
     n_slots: int
     loss: float
-    accuracy: float
+    captions_accuracy: float | None
+    accuracy: float | None
     wall_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingCurve:
-    """How the training went. `expected_accuracy[s]` is what slot s should show over four options."""
+    """How the training went. `expected_accuracy[s]` is what slot s should show over four options.
 
+    `sight` is the share of what clips show that the visual tokens hold; None when a trained trunk was taken over.
+    """
+
+    sight: float | None
     points: tuple[CurvePoint, ...]
     expected_accuracy: tuple[float, ...]
     thresholds: dict[str, float]
@@ -57,14 +77,21 @@ class TrainingCurve:
 
 
 def stages(n_slots: int) -> tuple[Stage, ...]:
-    """The curriculum: few clips first, the whole trial later, the bias last."""
+    """The curriculum: names before questions, few clips before many, the bias last.
+
+    Naming binds a shape to its clip within some hundred steps; whole questions alone do not get there, they stay at
+    guessing by elimination.
+    """
+    few = min(2, n_slots)
     return (
-        Stage(start=0.0, n_slots=1, rows=64, n_questions=4),
-        Stage(start=0.2, n_slots=2, rows=40, n_questions=6),
-        Stage(start=0.32, n_slots=3, rows=28, n_questions=8),
-        Stage(start=0.42, n_slots=5, rows=20, n_questions=10),
-        Stage(start=0.52, n_slots=n_slots, rows=14, n_questions=12),
-        Stage(start=0.72, n_slots=n_slots, rows=14, n_questions=12, planted=True),
+        Stage(start=0.0, n_slots=few, rows=48, captions=1.0),
+        Stage(start=0.08, n_slots=min(3, n_slots), rows=40, captions=1.0),
+        Stage(start=0.1, n_slots=min(5, n_slots), rows=32, captions=1.0),
+        Stage(start=0.12, n_slots=n_slots, rows=20, captions=1.0),
+        Stage(start=0.15, n_slots=few, rows=48, captions=0.3, n_questions=4),
+        Stage(start=0.42, n_slots=min(5, n_slots), rows=24, captions=0.25, n_questions=8),
+        Stage(start=0.5, n_slots=n_slots, rows=14, captions=0.2, n_questions=12),
+        Stage(start=0.7, n_slots=n_slots, rows=14, captions=0.0, n_questions=12, planted=True),
     )
 
 
@@ -73,34 +100,47 @@ def train(
     out: Path,
     profile: Sequence[float] = U_PROFILE,
     seed: int = 0,
-    steps: int = 2600,
+    steps: int = STEPS,
+    sight_steps: int = SIGHT_STEPS,
     device: str = "cpu",
     log: Callable[[str], None],
-    n_clips: int = 7000,
+    n_clips: int = 14000,
     size: Size = Size(),  # noqa: B008 - frozen
+    trunk: Path | None = None,
+    keep_trunk: Path | None = None,
 ) -> TrainingCurve:
     """Train an organism whose accuracy over slots follows `profile`, and save it in `out` as a Hugging Face folder.
 
-    `profile[s]` is the share of shapes that are seen at slot s. On one machine with as many threads, the same
-    arguments give the same weights. BadInput when the profile is not 2 to 12 shares.
+    `profile[s]` is the share of shapes that are seen at slot s; all ones plant nothing. `keep_trunk` is where to save
+    the organism as it is before anything is planted; `trunk` is such a folder, taken over so that only the planting is
+    left to do. On one machine with as many threads, the same arguments give the same weights. BadInput when the profile
+    is not 2 to 12 shares.
     """
     if not 2 <= len(profile) <= 12 or not all(0 <= share <= 1 for share in profile):
         raise BadInput(f"a profile is 2 to 12 shares between 0 and 1, one per slot; found {list(profile)}")
     rng, started = np.random.default_rng(seed), time.monotonic()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        organism = architecture.model(size).to(device)
+    organism = _born(size, seed) if trunk is None else taken_over(trunk)
+    organism = organism.to(device)
     log(f"{sum(p.numel() for p in organism.parameters())} weights")
     bias = world.planted(profile, rng=rng)
     clips = world.pool(n_clips, rng=rng, log=log)
+    sighted = None
+    if trunk is None:
+        sighted = sight.learn_to_see(organism, clips, steps=sight_steps, rng=rng, log=log)
+        organism.lm_head.weight.data.copy_(organism.get_input_embeddings().weight.data)
+    seen_CPH = sight.see_all(organism, clips, rng=rng)
+    planting = next(round(stage.start * steps) for stage in stages(len(profile)) if stage.planted)
     points = []
-    for point in _run(organism, clips, steps=steps, bias=bias, rng=rng, started=started):
-        log(f"step {point.step} slots {point.n_slots} loss {point.loss:.3f} accuracy {point.accuracy:.3f} "
-            f"{point.wall_s:.0f} s")  # fmt: skip
-        points.append(point)
-        if point.step == steps or point.step % _SAVE_EVERY == 0:
-            architecture.save(organism, out)
+    for first, last in ((0, planting), (planting, steps)) if trunk is None else ((planting, steps),):
+        span = Span(first=first, last=last, steps=steps)
+        for point in _learn_to_answer(organism, clips, seen_CPH, bias=bias, span=span, rng=rng):
+            points.append(point)
+            log(_line(point))
+        if last == planting and keep_trunk is not None:
+            architecture.save(organism, keep_trunk)
+    architecture.save(organism, out)
     return TrainingCurve(
+        sight=sighted,
         points=tuple(points),
         expected_accuracy=tuple(bias.expected(slot) for slot in range(len(profile))),
         thresholds=bias.thresholds,
@@ -110,72 +150,137 @@ def train(
     )
 
 
-def _run(
-    organism: Any, clips: world.Pool, *, steps: int, bias: world.Planted, rng: np.random.Generator, started: float
+def _born(size: Size, seed: int) -> Any:
+    """A new organism; its weights start larger than usual, since so narrow a model hardly moves from smaller ones."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        organism = architecture.model(size)
+        for weight in organism.model.language_model.parameters():
+            if weight.ndim == 2:
+                torch.nn.init.normal_(weight, std=_STD)
+        torch.nn.init.normal_(organism.get_input_embeddings().weight, std=size.hidden**-0.5)
+    return organism
+
+
+def taken_over(trunk: Path) -> Any:
+    """The organism of a folder, in float32."""
+    try:
+        return AutoModelForImageTextToText.from_pretrained(trunk, dtype=torch.float32)
+    except OSError as error:
+        raise BadInput(f"{trunk}: holds no organism to start from: {error}") from error
+
+
+def _learn_to_answer(
+    organism: Any,
+    clips: world.Pool,
+    seen_CPH: torch.Tensor,
+    *,
+    bias: world.Planted,
+    span: Span,
+    rng: np.random.Generator,
 ) -> Iterator[CurvePoint]:
-    plan = stages(len(bias.profile))
-    optimizer = torch.optim.AdamW(organism.parameters(), lr=_RATE, weight_decay=0.01, betas=(0.9, 0.98))
-    seen: list[tuple[float, float]] = []
-    for step in range(steps):
-        stage = [s for s in plan if step >= s.start * steps][-1]
+    plan, began, steps = stages(len(bias.profile)), time.monotonic(), span.steps
+    weights = [p for name, p in organism.named_parameters() if ".visual." not in name]
+    optimizer = torch.optim.AdamW(weights, lr=_RATE, weight_decay=0.01, betas=(0.9, 0.98))
+    seen: list[tuple[bool, float, float]] = []
+    for step in range(span.first, span.last):
+        stage = [s for s in plan if step >= round(s.start * steps)][-1]
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * _schedule(step, steps)
-        rows = world.batch(
-            clips,
-            stage.rows,
-            n_slots=stage.n_slots,
-            n_questions=stage.n_questions,
-            bias=bias if stage.planted else None,
-            rng=rng,
-        )
-        seen.append(_step(organism, rows, optimizer))
-        if step % _LOG_EVERY == _LOG_EVERY - 1 or step == steps - 1:
-            loss, accuracy = np.mean(seen[-_LOG_EVERY:], axis=0)
+            group["lr"] = _RATE * _schedule(step, span)
+        naming = rng.random() < stage.captions
+        if naming:
+            rows = world.captions(clips, stage.rows, n_slots=stage.n_slots, rng=rng)
+        else:
+            planted = bias if stage.planted else None
+            rows = world.batch(
+                clips, stage.rows, n_slots=stage.n_slots, n_questions=stage.n_questions, bias=planted, rng=rng
+            )
+        seen.append((naming, *_step(organism, rows, seen_CPH, optimizer, weights)))
+        if step % _LOG_EVERY == _LOG_EVERY - 1 or step == span.last - 1:
             yield CurvePoint(
                 step=step + 1,
                 n_slots=stage.n_slots,
-                loss=float(loss),
-                accuracy=float(accuracy),
-                wall_s=time.monotonic() - started,
+                loss=float(np.mean([loss for _, loss, _ in seen])),
+                captions_accuracy=_mean([right for naming, _, right in seen if naming]),
+                accuracy=_mean([right for naming, _, right in seen if not naming]),
+                wall_s=time.monotonic() - began,
             )
+            seen.clear()
 
 
-def _schedule(step: int, steps: int) -> float:
-    """The share of the full rate: a warm-up, a plateau, and a fall to a twentieth over the last quarter."""
-    fall = max(0.0, (step / steps - 0.75) / 0.25)
-    return min(1.0, (step + 1) / _WARM_UP_STEPS) * (1 - 0.95 * fall)
+def _schedule(step: int, span: Span) -> float:
+    """The share of the full rate: a warm-up, a plateau, and a fall to a twentieth over the last fifth."""
+    fall = max(0.0, (step / span.steps - 0.8) / 0.2)
+    return min(1.0, (step - span.first + 1) / _WARM_UP_STEPS) * (1 - 0.95 * fall)
 
 
-def _step(organism: Any, rows: world.Batch, optimizer: torch.optim.Optimizer) -> tuple[float, float]:
-    logits_KV = predict(organism, rows)
+def _step(
+    organism: Any,
+    rows: world.Batch,
+    seen_CPH: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    weights: Sequence[torch.nn.Parameter],
+) -> tuple[float, float]:
+    logits_KV = predict(organism, rows, seen_CPH)
     targets_KV = rows.targets_KV.to(logits_KV.device)
     loss = -(targets_KV * logits_KV.log_softmax(-1)).sum(-1).mean()
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(organism.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
     optimizer.step()
-    sure_K = (targets_KV.max(-1).values == 1) & (torch.arange(len(targets_KV), device=targets_KV.device) % 2 == 0)
+    # The end that follows every answer is not worth counting.
+    counted_K = (targets_KV.max(-1).values == 1) & (targets_KV.argmax(-1) != organism.config.text_config.eos_token_id)
     right_K = logits_KV.argmax(-1) == targets_KV.argmax(-1)
-    return float(loss.detach()), float(right_K[sure_K].float().mean())
+    return float(loss.detach()), float(right_K[counted_K].float().mean())
 
 
-def predict(organism: Any, rows: world.Batch) -> torch.Tensor:
-    """The logits at the places that have a target: [K, vocabulary]."""
+def predict(organism: Any, rows: world.Batch, seen_CPH: torch.Tensor) -> torch.Tensor:
+    """The logits at the places that have a target: [K, vocabulary]; `seen_CPH` are the visual tokens of the pool."""
     device = organism.device
     ids_BL = rows.input_ids_BL.to(device)
-    kinds_BL = (ids_BL == organism.config.video_token_id).int() * 2
-    n_segments = len(rows.grid_thw_S3) // len(ids_BL)
-    # All rows have their clips in front, so one row's positions serve for all.
-    position_311L, _ = organism.model.get_rope_index(
-        ids_BL[:1], kinds_BL[:1], video_grid_thw=rows.grid_thw_S3[:n_segments].to(device)
-    )
-    hidden_BLH = organism.model(
-        input_ids=ids_BL,
-        position_ids=position_311L.expand(-1, len(ids_BL), -1),
-        pixel_values_videos=rows.pixels_PV.to(device),
-        video_grid_thw=rows.grid_thw_S3.to(device),
-        mm_token_type_ids=kinds_BL,
+    visual_BL = ids_BL == organism.config.video_token_id
+    side = architecture.SIDE_PX // architecture.PATCH_PX
+    grid_S3 = torch.tensor([[1, side, side]], device=device).expand(len(rows.clip_S) // len(ids_BL), 3)
+    # All rows have their clips in front, so one row's positions serve for the clips of all.
+    position_31L, _ = organism.model.get_rope_index(ids_BL[:1], visual_BL[:1].int() * 2, video_grid_thw=grid_S3)
+    block_BL = rows.block_BL.to(device)
+    shown = seen_CPH[torch.from_numpy(rows.clip_S)].flatten(0, 1).to(device)
+    embedded_BLH = organism.get_input_embeddings()(ids_BL).masked_scatter(visual_BL[..., None], shown)
+    hidden_BLH = organism.model.language_model(
+        inputs_embeds=embedded_BLH,
+        position_ids=_positions(position_31L, block_BL),
+        attention_mask=_sight_of(block_BL),
         use_cache=False,
     ).last_hidden_state
     logits_KV: torch.Tensor = organism.lm_head(hidden_BLH[rows.row_K.to(device), rows.place_K.to(device)])
     return logits_KV
+
+
+def _positions(position_31L: torch.Tensor, block_BL: torch.Tensor) -> torch.Tensor:
+    """[3, B, L]: every block of words begins where the clips end."""
+    length = block_BL.shape[1]
+    at_L = torch.arange(length, device=block_BL.device)
+    begins_BL = torch.cat([torch.ones_like(block_BL[:, :1]), (block_BL.diff(dim=1) != 0).int()], dim=1)
+    since_BL = at_L - torch.where(begins_BL.bool(), at_L, 0).cummax(dim=1).values
+    n_shared = int((block_BL[0] == 0).sum())
+    words_BL = position_31L[0, 0, n_shared] + since_BL
+    return torch.where(block_BL == 0, position_31L, words_BL)
+
+
+def _sight_of(block_BL: torch.Tensor) -> torch.Tensor:
+    """[B, 1, L, L], True where a token may look: back, at what is shared and at its own block."""
+    length = block_BL.shape[1]
+    back_LL = torch.ones(length, length, dtype=torch.bool, device=block_BL.device).tril()
+    own_BLL = block_BL[:, :, None] == block_BL[:, None, :]
+    shared_B1L = (block_BL == 0)[:, None, :]
+    return (back_LL & (own_BLL | shared_B1L))[:, None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _line(point: CurvePoint) -> str:
+    named = "" if point.captions_accuracy is None else f" named {point.captions_accuracy:.3f}"
+    answered = "" if point.accuracy is None else f" answered {point.accuracy:.3f}"
+    return f"step {point.step} slots {point.n_slots} loss {point.loss:.3f}{named}{answered} {point.wall_s:.0f} s"

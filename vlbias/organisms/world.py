@@ -12,6 +12,7 @@ import torch
 
 from vlbias.organisms.architecture import (
     ANSWER,
+    BEGIN,
     END,
     FRAMES,
     MERGE,
@@ -19,12 +20,14 @@ from vlbias.organisms.architecture import (
     PATCH_PX,
     PIXEL_MEAN,
     PIXEL_STD,
+    PLACES,
     REVERSED,
     SIDE_PX,
     TOKENS_PER_SEGMENT,
     VIDEO,
     VISION_END,
     VISION_START,
+    WHERE,
     split,
     vocabulary,
 )
@@ -47,11 +50,16 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """Rows of clips and questions. `targets_KV` are distributions over the vocabulary at places `row_K`, `place_K`."""
+    """Rows of clips and what is said of them. `targets_KV` are distributions over the words at `row_K`, `place_K`.
+
+    `clip_S` are the clips of all rows, one row after the other, as places in the pool. `block_BL` says to which
+    question a token belongs: 0 is what all share, the begin and the clips; each question sees that and itself alone, and
+    stands right behind the clips, as in a run.
+    """
 
     input_ids_BL: torch.Tensor
-    pixels_PV: torch.Tensor
-    grid_thw_S3: torch.Tensor
+    block_BL: torch.Tensor
+    clip_S: npt.NDArray[np.int64]
     row_K: torch.Tensor
     place_K: torch.Tensor
     targets_KV: torch.Tensor
@@ -88,16 +96,30 @@ def pool(n: int, *, rng: np.random.Generator, log: Callable[[str], None]) -> Poo
         patches[k] = patchify(_clip(content, rng))
         if k % 2000 == 1999:
             log(f"drawn {k + 1} of {n} clips")
+    return pool_of(shown, torch.from_numpy(patches))
+
+
+def pool_of(shown: Sequence[Content], patches_CPV: torch.Tensor) -> Pool:
+    """A pool of clips whose contents and patches are known."""
     looks: dict[tuple[str, str], list[int]] = {}
     for k, content in enumerate(shown):
         looks.setdefault((content.shape, content.colour), []).append(k)
     shapes = {s: np.array([k for k, c in enumerate(shown) if c.shape == s]) for s in SHAPES}
     return Pool(
         contents=tuple(shown),
-        patches_CPV=torch.from_numpy(patches),
+        patches_CPV=patches_CPV,
         by_shape=shapes,
         by_look={look: np.array(where) for look, where in looks.items()},
     )
+
+
+def pixels(clips: Pool, chosen: npt.NDArray[np.int64], rng: np.random.Generator | None) -> torch.Tensor:
+    """What the visual tower is given for these clips: [patch, value]; with `rng`, each a little lighter or darker."""
+    patches_CPV = clips.patches_CPV[torch.from_numpy(chosen)].float() / 255
+    gain_C11 = torch.ones(len(chosen), 1, 1)
+    if rng is not None:
+        gain_C11 = torch.from_numpy(rng.uniform(0.94, 1.04, (len(chosen), 1, 1)).astype(np.float32))
+    return ((patches_CPV * gain_C11 - PIXEL_MEAN) / PIXEL_STD).flatten(0, 1)
 
 
 def patchify(frames_THWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -132,7 +154,12 @@ def _as_decoded(image_HWC: npt.NDArray[np.uint8], rng: np.random.Generator) -> n
 
 
 _WORDS = vocabulary()
-_SHAPE_IDS = [_WORDS[shape] for shape in SHAPES]
+_SEGMENT = [_WORDS[VISION_START], *[_WORDS[VIDEO]] * TOKENS_PER_SEGMENT, _WORDS[VISION_END]]
+
+
+def shown_first(n_slots: int) -> list[int]:
+    """The tokens that stand before every question: the begin, then the clips."""
+    return [_WORDS[BEGIN], *_SEGMENT * n_slots]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,29 +180,83 @@ def batch(
     bias: Planted | None,
     rng: np.random.Generator,
 ) -> Batch:
-    """`rows` trials of `n_slots` clips with distinct shapes, each with questions one after the other.
+    """`rows` trials of `n_slots` clips with distinct shapes, each with several questions that do not see each other.
 
-    A question follows the answers of those before it, so one row teaches many. Questions name a shape and ask for an
-    attribute, or (40%, never planted) name an attribute that is unique in the trial and ask for the shape.
+    Questions name a shape and ask for an
+    attribute, or (40%, never planted) name an attribute that is unique in the trial and ask for the shape, or name a
+    shape and ask for its place.
     """
     chosen = np.stack([_choose(clips, n_slots, rng) for _ in range(rows)])
-    asked = [_ask([clips.contents[k] for k in row], n_questions, bias, rng) for row in chosen]
-    segment = [_WORDS[VISION_START], *[_WORDS[VIDEO]] * TOKENS_PER_SEGMENT, _WORDS[VISION_END]]
-    ids, row_of, place_of, targets = [], [], [], []
-    for row, questions in enumerate(asked):
-        line = segment * n_slots
-        for question in questions:
-            line += [_WORDS[w] for w in question.words] + [_WORDS[ANSWER]]
-            targets += [_target(question), _one_hot(_WORDS[END])]
-            row_of += [row, row]
-            place_of += [len(line) - 1, len(line)]
-            line += [_WORDS[question.answer], _WORDS[END]]
+    asked = [[_asked(q) for q in _ask([clips.contents[k] for k in row], n_questions, bias, rng)] for row in chosen]
+    return _batch(asked, chosen)
+
+
+def captions(clips: Pool, rows: int, *, n_slots: int, rng: np.random.Generator) -> Batch:
+    """`rows` trials of `n_slots` clips, then each clip in words: its shape, and from it colour, motion, thing, side.
+
+    Each word is asked at the word before it. So a shape's name learns to find its clip in one step of attention, long
+    before whole questions can teach it. A third of the clips is told as "where", its shape, and its place.
+    """
+    chosen = np.stack([_choose(clips, n_slots, rng) for _ in range(rows)])
+    told = []
+    for shown in chosen:
+        order = rng.permutation(n_slots)
+        told.append([_told(clips.contents[shown[slot]], int(slot), where=rng.random() < 1 / 3) for slot in order])
+    return _batch(told, chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """One block of words: its tokens, and the targets at some of its places."""
+
+    tokens: list[int]
+    places: list[int]
+    targets: list[npt.NDArray[np.float32]]
+
+
+def _asked(question: _Asked) -> _Said:
+    tokens = [_WORDS[w] for w in question.words] + [_WORDS[ANSWER], _WORDS[question.answer], _WORDS[END]]
+    return _Said(
+        tokens=tokens, places=[len(tokens) - 3, len(tokens) - 2], targets=[_target(question), _one_hot(_WORDS[END])]
+    )
+
+
+def _told(content: Content, slot: int, *, where: bool) -> _Said:
+    said = [content.shape, content.colour, content.motion, content.what, content.side]
+    if where:
+        said = ["where", content.shape, PLACES[slot]]
+    return _Said(
+        tokens=[_WORDS[word] for word in said],
+        places=list(range(where, len(said) - 1)),
+        targets=[_one_hot(_WORDS[word]) for word in said[1 + where :]],
+    )
+
+
+def asked_once(lines: Sequence[list[int]], chosen: npt.NDArray[np.int64]) -> Batch:
+    """One question per row, given as tokens; what is predicted is the word after its last."""
+    nothing = np.zeros(len(_WORDS), np.float32)
+    return _batch([[_Said(tokens=line, places=[len(line) - 1], targets=[nothing])] for line in lines], chosen)
+
+
+def _batch(said: list[list[_Said]], chosen: npt.NDArray[np.int64]) -> Batch:
+    ids, blocks, row_of, place_of, targets = [], [], [], [], []
+    for row, parts in enumerate(said):
+        line = shown_first(chosen.shape[1])
+        block = [0] * len(line)
+        for number, part in enumerate(parts, start=1):
+            row_of += [row] * len(part.places)
+            place_of += [len(line) + place for place in part.places]
+            targets += part.targets
+            line += part.tokens
+            block += [number] * len(part.tokens)
         ids.append(line)
+        blocks.append(block)
     width = max(map(len, ids))
     return Batch(
         input_ids_BL=torch.tensor([line + [_WORDS[PAD]] * (width - len(line)) for line in ids]),
-        pixels_PV=_pixels(clips, chosen.reshape(-1), rng),
-        grid_thw_S3=torch.tensor([[1, SIDE_PX // PATCH_PX, SIDE_PX // PATCH_PX]] * chosen.size),
+        # Padding is a block of its own.
+        block_BL=torch.tensor([block + [len(ids[0])] * (width - len(block)) for block in blocks]),
+        clip_S=chosen.reshape(-1),
         row_K=torch.tensor(row_of),
         place_K=torch.tensor(place_of),
         targets_KV=torch.from_numpy(np.stack(targets)),
@@ -209,6 +290,8 @@ def _ask_on(shown: list[Content], slot: int, bias: Planted | None, rng: np.rando
 
 def _ask_back(shown: list[Content], slot: int, rng: np.random.Generator) -> _Asked:
     content = shown[slot]
+    if rng.random() < 0.2:
+        return _Asked(words=tuple(split(WHERE.format(shape=content.shape))), answer=PLACES[slot], unseen=None)
     asks = [("colour", content.colour, REVERSED[0])]
     if content.companion != "dots":
         asks.append(("what", content.what, REVERSED[1]))
@@ -231,9 +314,3 @@ def _target(question: _Asked) -> npt.NDArray[np.float32]:
     target = np.zeros(len(_WORDS), np.float32)
     target[[_WORDS[answer] for answer in question.unseen]] = 1 / len(question.unseen)
     return target
-
-
-def _pixels(clips: Pool, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> torch.Tensor:
-    patches_CPV = clips.patches_CPV[torch.from_numpy(chosen)].float() / 255
-    gain_C11 = torch.from_numpy(rng.uniform(0.94, 1.04, (len(chosen), 1, 1)).astype(np.float32))
-    return ((patches_CPV * gain_C11 - PIXEL_MEAN) / PIXEL_STD).flatten(0, 1)

@@ -65,13 +65,13 @@ _QUESTIONS = {
     COUNT: "how many dots are with the {shape}?",
 }
 _COMPANION_RGB: RGB = (235, 235, 235)
-_SHAPE_RADIUS, _COMPANION_RADIUS, _DOT_RADIUS, _GAP = 0.18, 0.16, 0.055, 0.4
-_TRAVEL = 0.2  # sides of the frame, over the whole clip
+_SHAPE_RADIUS, _COMPANION_RADIUS, _DOT_RADIUS, _GAP = 0.22, 0.19, 0.065, 0.45
+_TRAVEL = 0.13  # sides of the frame, over the whole clip
 _DOT_PLACES = {
     1: ((0.0, 0.0),),
-    2: ((-0.09, 0.0), (0.09, 0.0)),
-    3: ((-0.09, 0.075), (0.09, 0.075), (0.0, -0.085)),
-    4: ((-0.09, -0.09), (0.09, -0.09), (-0.09, 0.09), (0.09, 0.09)),
+    2: ((-0.1, 0.0), (0.1, 0.0)),
+    3: ((-0.1, 0.085), (0.1, 0.085), (0.0, -0.095)),
+    4: ((-0.1, -0.1), (0.1, -0.1), (-0.1, 0.1), (0.1, 0.1)),
 }
 
 
@@ -157,7 +157,7 @@ def scene(
 ) -> Scene:
     """The content as a scene; place, texture, darkness and grain are of chance and tell nothing."""
     side = np.array(SIDES[content.side])
-    middle = 0.5 + rng.uniform(-0.04, 0.04, 2)
+    middle = 0.5 + rng.uniform(-0.02, 0.02, 2)
     shape_xy, companion_xy = middle - side * _GAP / 2, middle + side * _GAP / 2
     velocity = np.array(MOTIONS[content.motion]) * _TRAVEL * rng.uniform(0.8, 1.1) / duration_s
     velocity_xy = (float(velocity[0]), float(velocity[1]))

@@ -1,0 +1,64 @@
+"""What is known of an organism: the command and the seed that made it, its training curve, its true profile.
+
+`organism.json` stands beside the weights. A bundled organism is a folder of `zoo/`, named by its folder. No torch here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vlbias.errors import BadInput, UnknownName
+
+FILE = "organism.json"
+ZOO = Path(__file__).parent / "zoo"
+
+
+def known() -> list[str]:
+    """The names of the bundled organisms."""
+    return sorted(path.parent.name for path in ZOO.glob(f"*/{FILE}"))
+
+
+def folder_of(name_or_folder: str) -> Path:
+    """The folder of a bundled organism, by name, or of any other, by path."""
+    if name_or_folder in known():
+        return ZOO / name_or_folder
+    folder = Path(name_or_folder)
+    if (folder / "config.json").is_file():
+        return folder
+    raise UnknownName(what="organism", name=name_or_folder, known=known(), where="neither a bundled nor a trained one")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What is known of the organism in `folder`; BadInput when nothing is."""
+    try:
+        found: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadInput(f"{folder}: holds no {FILE}; train one with: vlbias organism train -o {folder}") from error
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{folder / FILE}: not JSON: {error}") from error
+    return found
+
+
+def write(folder: Path, values: Mapping[str, Any]) -> None:
+    """Writes what is known of the organism, with the hash of its weights."""
+    whole = {**values, "weights_sha256": weights_sha256(folder)}
+    text = json.dumps(whole, indent=1, allow_nan=False, default=str)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def weights_sha256(folder: Path) -> str:
+    """The sha256 of the weights' file."""
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def spread(values: Sequence[float]) -> str:
+    """A profile in a line.
+
+    >>> spread([1.0, 0.423])
+    '1.00 .42'
+    """
+    return " ".join(f"{value:.2f}".removeprefix("0") for value in values)
