@@ -84,6 +84,6 @@ def test_the_companion_stands_on_its_side_and_moves_with_the_shape() -> None:
     for content in world.contents(40, rng=rng, companion="digit"):
         shape, digit = world.scene(content, size_wh_px=(112, 112), duration_s=3.0, fps=8.0, rng=rng).sprites
         away = np.array(digit.centre_xy) - np.array(shape.centre_xy)
-        assert away == pytest.approx(0.4 * np.array(world.SIDES[content.side]))
+        assert away == pytest.approx(0.45 * np.array(world.SIDES[content.side]))
         assert digit.velocity_xy == shape.velocity_xy
         assert np.sign(shape.velocity_xy).tolist() == list(world.MOTIONS[content.motion])

@@ -53,7 +53,7 @@ class Batch:
     """Rows of clips and what is said of them. `targets_KV` are distributions over the words at `row_K`, `place_K`.
 
     `clip_S` are the clips of all rows, one row after the other, as places in the pool. `block_BL` says to which
-    question a token belongs: 0 is what all share, the begin and the clips; each question sees that and itself alone, and
+    question a token belongs: 0 is what all share, the begin and the clips; each question sees that and itself, and
     stands right behind the clips, as in a run.
     """
 
