@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlbias import cli
+from vlbias import cli, job
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -64,6 +64,11 @@ def test_every_list_can_be_listed(what: str, capsys: pytest.CaptureFixture[str])
         (("run", "--tasks", "drawn", "--model", "scripted", "--shard", "2/2"), "--shard"),
         (("run", "--tasks", "drawn", "--model", "scripted", "--frame_size", "big"), "--frame_size"),
         (("run", "--tasks", "drawn", "--model", "scripted", "--model_args", "acuracy=1"), "did you mean accuracy"),
+        (
+            ("run", "--tasks", "drawn", "--model", "scripted", "--gen_kwargs", "temprature=0"),
+            "did you mean temperature",
+        ),
+        (("run", "--tasks", "drawn", "--model", "scripted", "--gen_kwargs", "temperature=0.7"), "greedy"),
         (("report", "nowhere"), "nowhere"),
         (("validate", "nowhere.yaml"), "nowhere.yaml"),
         (("compare", "nowhere"), "two or more"),
@@ -83,6 +88,46 @@ def test_bad_input_is_one_clear_message_and_exit_code_2(
     assert code == 2
     assert says in err
     assert "Traceback" not in err
+
+
+def test_a_launcher_names_the_shard_and_it_is_said_aloud(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = ("run", "--tasks", "drawn", "--model", "scripted", "--limit", "8", "--dry_run")
+    whole = call(*plan, capsys=capsys)
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    part = call(*plan, capsys=capsys)
+    assert "shard 1/4, as SLURM_PROCID and SLURM_NTASKS say" in part[2] and part[1] != whole[1]
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "shard 0/2, as RANK and WORLD_SIZE say" in call(*plan, capsys=capsys)[2]
+    told = call(*plan, "--shard", "0/1", capsys=capsys)
+    assert told[1] == whole[1] and "shard" not in told[2]
+    monkeypatch.setenv("RANK", "2")
+    assert call(*plan, capsys=capsys)[0] == 2
+
+
+def test_generation_flags_of_other_harnesses_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    given = job._parsed({"gen_kwargs": "max_gen_toks=5,temperature=0,do_sample=False"})
+    assert given == {"max_new_tokens": 5}
+    assert call("run", "--help", capsys=capsys)[1].count("--log_samples") >= 1
+
+
+def test_foreign_counts_give_the_published_numbers_with_intervals_not_available(
+    awkward_data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = str(tmp_path / "run")
+    assert (
+        call(
+            "import", "--format", "levelgauge", str(awkward_data / "levelgauge_example_acc"), "-o", run, capsys=capsys
+        )[0]
+        == 0
+    )
+    code, out, _ = call("report", run, "--display", "plain", capsys=capsys)
+    assert code == 0
+    assert "Pran 12.4, Pvar 11.7, Pmean 89.6, CM 115.864, MR U-shaped" in out
+    assert "not available" in out and (tmp_path / "run" / "report.txt").is_file()
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,11 @@ def run(
     batch_size: Annotated[int | None, option("--batch_size", "-b", help="Prompts per forward.")] = None,
     device: Annotated[Text, option("--device", help="cpu, cuda, cuda:0, mps.")] = None,
     seed: Annotated[int | None, option("--seed", "-s", help="One integer.")] = None,
-    shard: Annotated[str, option("--shard", help="i/N: this process asks part i (0-based) of N.")] = "0/1",
+    gen_kwargs: Annotated[Text, option("--gen_kwargs", help="With --mode generate: max_new_tokens=N.")] = None,
+    shard: Annotated[
+        Text, option("--shard", help="i/N: this process asks part i of N; else RANK, SLURM_PROCID.")
+    ] = None,
+    log_samples: Annotated[bool, option("--log_samples", help="Always on: every answer is kept.")] = True,
     include_path: Annotated[Path | None, option("--include_path", help="A folder of more suites.")] = None,
     retry_failed: Annotated[bool, option("--retry_failed", help="Ask failed trials again.")] = False,
     dry_run: Annotated[bool, option("--dry_run", help="Print the plan and stop.")] = False,

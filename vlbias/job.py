@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from vlbias import config as configs
 from vlbias import imports, rooms, scoring
 from vlbias.config import RunConfig, key_values
 from vlbias.display import Display, chosen, console, progress
-from vlbias.errors import BadConfig, BadInput
+from vlbias.errors import BadConfig, BadInput, nearest
 from vlbias.plan import Plan, expanded, plan
 from vlbias.store import read
 
-CONFIG_FLAGS = frozenset(RunConfig.model_fields) - {"decode_limit_s", "sampling", "system_instruction"}
+CONFIG_FLAGS = frozenset(RunConfig.model_fields) - {"decode_limit_s", "sampling", "system_instruction"} | {"gen_kwargs"}
+LAUNCHERS = (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS"))
+GREEDY = {"temperature": 0, "do_sample": False}
 DEMO = "demo"
 TOO_MANY_FAILED = 0.02
 PARTIAL = 3
@@ -26,7 +29,7 @@ def run(
     *,
     config: Path | None,
     output_path: Path | None,
-    shard: str,
+    shard: str | None,
     include: Sequence[Path],
     retry_failed: bool,
     dry_run: bool,
@@ -35,7 +38,9 @@ def run(
 ) -> None:
     """Measures one suite after the other and ends with the tables and the paths of the reports."""
     how = chosen(display)
-    part = _shard(shard)
+    part, told = launched(os.environ) if shard is None else (_shard(shard), "")
+    if told:
+        console(how, stderr=True).print(told)
     config = config or (rooms.data("configs") / f"{DEMO}.yaml" if not flags.get("tasks") else None)
     whole = configs.load(config, _parsed(flags))
     suites = expanded(whole.tasks, include=include)
@@ -196,6 +201,8 @@ def _parsed(flags: dict[str, Any]) -> dict[str, Any]:
     for name in ("model_args", "task_args"):
         if name in values:
             values[name] = key_values(values[name], flag=f"--{name}")
+    if "gen_kwargs" in values:
+        values = {**_generation(values.pop("gen_kwargs")), **values}
     if "metrics" in values:
         values["metrics"] = tuple(name for name in values["metrics"].split(",") if name)
         for name in values["metrics"]:
@@ -210,11 +217,35 @@ def _parsed(flags: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _shard(text: str) -> tuple[int, int]:
+def _shard(text: str, *, of: str = "--shard") -> tuple[int, int]:
     part, slash, count = text.partition("/")
     if not (slash and part.isdigit() and count.isdigit() and int(part) < int(count)):
-        raise BadConfig(f"--shard: found {text!r}; give i/N with 0 <= i < N, as 0/4")
+        raise BadConfig(f"{of}: found {text!r}; give i/N with 0 <= i < N, as 0/4")
     return int(part), int(count)
+
+
+def launched(environ: Mapping[str, str]) -> tuple[tuple[int, int], str]:
+    """The shard that a launcher (torchrun, srun) gives this process, and a line that says so; 0/1 without one."""
+    for rank, world in LAUNCHERS:
+        if rank in environ and environ.get(world, "1") != "1":
+            part = _shard(f"{environ[rank]}/{environ[world]}", of=f"{rank}/{world}")
+            said = f"shard {part[0]}/{part[1]}, as {rank} and {world} say; --shard 0/1 asks everything in this process"
+            return part, said
+    return (0, 1), ""
+
+
+def _generation(text: str) -> dict[str, Any]:
+    """`--gen_kwargs` as config values: generation is greedy here, so only its length can be chosen."""
+    found = dict(key_values(text, flag="--gen_kwargs"))
+    for name, greedy in GREEDY.items():
+        if name in found and found.pop(name) != greedy:
+            raise BadConfig(f"--gen_kwargs: {name}: answers are greedy, so that they can be repeated; leave it out")
+    length = {key: found.pop(key) for key in ("max_new_tokens", "max_gen_toks") if key in found}
+    for name in found:
+        raise BadConfig(f"--gen_kwargs: unknown key {name!r}; {nearest(name, [*GREEDY, 'max_new_tokens'])}")
+    if len(length) > 1:
+        raise BadConfig("--gen_kwargs: max_new_tokens and max_gen_toks are the same thing; give one of them")
+    return {"max_new_tokens": next(iter(length.values()))} if length else {}
 
 
 def _print_plan(asked: Plan, one: RunConfig, how: Display) -> None:
