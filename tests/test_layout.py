@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "proof": SPEECH | {"metrics"},
     "debiasing": SPEECH | {"arms", "athand", "corrections", "debias", "proof", "run", "store"},
     "power": SPEECH | {"metrics", "store"},
+    "fingerprint": SPEECH | {"scoring", "store"},
     "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "session", "power"},
     "doctor": SPEECH | {"rooms", "videos", "models", "canary"},
     "scoring": SPEECH | {"rooms", "config", "store", "metrics", "reports"},
@@ -59,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "selfcheck": SPEECH | {"responders", "metrics"},
     "validity": {"responders", "selfcheck", "metrics"},
     "commands": SPEECH
-    | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck"}
+    | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "fingerprint"}
     | {"debiasing", "reports", "organisms"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }

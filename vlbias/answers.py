@@ -37,6 +37,14 @@ class Audit:
     n_tokens: int | None
     n_frames: int
     batch_size: int
+    context_window: int | None = None
+
+    @property
+    def fill_ratio(self) -> float | None:
+        """The share of the model's context window that the prompt takes, 0..1; None where either is not known."""
+        if self.n_tokens is None or not self.context_window:
+            return None
+        return self.n_tokens / self.context_window
 
 
 @dataclass(frozen=True, kw_only=True)

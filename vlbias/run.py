@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vlbias.answers import Answer, Asked, Audit, Failure, FrameAudit, asked
@@ -100,7 +100,8 @@ def ask(batch: Sequence[Trial], asking: Asking) -> list[Answer | Failure]:
     """One row per trial of a batch, in its order."""
     prompts, failed = shown(batch, asking)
     found = answered(prompts, asking) if asking.through is None else asking.through(prompts, asking)
-    rows = {**failed, **{row.asked.trial_id: row for row in found}}
+    window = asking.model.identity.context_window
+    rows = {**failed, **{row.asked.trial_id: _in_window(row, window) for row in found}}
     return [rows[trial.trial_id] for trial in batch]
 
 
@@ -189,6 +190,11 @@ def _read_reply(what: Asked, given: Reply, trial: Trial, audit: Audit) -> Answer
         reply=given.text,
         audit=audit,
     )
+
+
+def _in_window(row: Answer | Failure, window: int | None) -> Answer | Failure:
+    """The row with the size of the context window it was asked in, in tokens."""
+    return row if row.audit is None else replace(row, audit=replace(row.audit, context_window=window))
 
 
 def _audit(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: int) -> Audit:

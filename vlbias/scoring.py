@@ -15,7 +15,7 @@ from vlbias.metrics import _paired as paired
 from vlbias.reports import Report
 from vlbias.store import read, read_run
 
-METRICS = ("curve", "contrasts", "spread", "flips", "shape", "levelgauge", "failures")
+METRICS = ("curve", "contrasts", "spread", "flips", "shape", "levelgauge", "fill", "failures")
 WRITERS = ("results", "html", "card", "figures", "tables", "terminal")
 
 

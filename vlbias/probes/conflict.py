@@ -18,7 +18,7 @@ from vlbias.probes._soundness import option_faults, refuse, same, twice
 from vlbias.probes._world import SHAPES
 from vlbias.records import Probe, Segment, Trial
 
-METRICS = ("preference", "failures")
+METRICS = ("preference", "fill", "failures")
 
 
 class Suite(OrderSuite):
@@ -94,6 +94,8 @@ def check(suite: Suite, probes: Sequence[Probe]) -> list[str]:
         if probe.rival_gold == probe.gold:
             answer = probe.options[probe.rival_gold]
             problems.append(f"{start}the two segments do not contradict: both say {answer!r}; give another rival_gold")
+        if probe.evidence.kind == "text":
+            problems.append(f"{start}the evidence is a text; make the clip or image the evidence, the text the rival")
         if len(probe.backgrounds) != suite.segments - 1:
             found = len(probe.backgrounds) - 1
             problems.append(f"{start}found {found} backgrounds besides the rival; right are {suite.segments - 2}")

@@ -15,7 +15,7 @@ from vlbias.probes._orders import option_orders
 from vlbias.probes._soundness import option_faults, refuse, same, twice
 from vlbias.records import Probe, Trial, digest
 
-METRICS = ("images", "failures")
+METRICS = ("images", "fill", "failures")
 SCREENED = True
 
 

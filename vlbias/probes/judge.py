@@ -17,7 +17,7 @@ from vlbias.probes._phrases import Phrase
 from vlbias.probes._soundness import option_faults, refuse, twice
 from vlbias.records import Probe, Trial
 
-METRICS = ("judge", "failures")
+METRICS = ("judge", "fill", "failures")
 SCREENED = True
 OWN_ORDERS = True
 

@@ -20,7 +20,7 @@ from vlbias.probes._soundness import MOST_LABELS, option_faults, refuse, twice
 from vlbias.probes._world import truths
 from vlbias.records import Probe, Trial
 
-METRICS = ("options", "failures")
+METRICS = ("options", "fill", "failures")
 SCREENED = True
 OWN_ORDERS = True
 

@@ -18,7 +18,7 @@ from vlbias.probes._placements import LAYOUTS, Placement
 from vlbias.probes._soundness import option_faults, refuse, twice
 from vlbias.records import Probe, Segment, Trial
 
-METRICS = ("placement", "failures")
+METRICS = ("placement", "fill", "failures")
 VISUAL: tuple[Placement, ...] = ("visual_first", "visual_between", "visual_last", "visual_system")
 
 

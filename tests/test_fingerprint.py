@@ -1,0 +1,54 @@
+"""What several runs of a model say together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vlbias import config as configs
+from vlbias import fingerprint, session
+from vlbias.errors import BadInput
+from vlbias.plan import plan
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judge who likes the first place, a believer in the head, and a suite that cannot stand in a panel."""
+    root = tmp_path_factory.mktemp("runs")
+    for tasks, arguments in (("judge", {"home": 2.0, "accuracy": 0.6}), ("conflict", {"head": 2.0})):
+        one = configs.check(
+            {"model": "scripted", "model_args": arguments, "tasks": tasks, "limit": "30", "positions": "0,1"
+             if tasks == "judge" else "0,3,5"}, where="test",
+        )  # fmt: skip
+        session.ask(one, plan(one), folder=root / tasks)
+    (root / "notes").mkdir()
+    return root
+
+
+def test_each_run_stands_in_its_panels_with_interval_and_reference(runs: Path) -> None:
+    marks = {mark.panel: mark for mark in fingerprint.fingerprint(runs)}
+    assert set(marks) == {"judge", "conflict", "fill"}
+    assert marks["fill"].estimate.value is None and "no context window" in marks["fill"].estimate.notes[0]
+    assert marks["judge"].suite == "judge" and marks["judge"].estimate.low > 0
+    assert marks["conflict"].estimate.low > 0 and marks["conflict"].estimate.reference is not None
+
+
+def test_one_run_alone_has_a_fingerprint_too(runs: Path) -> None:
+    assert {mark.panel for mark in fingerprint.fingerprint(runs / "judge")} == {"judge", "fill"}
+
+
+def test_the_page_the_figure_and_the_numbers_are_written(runs: Path, tmp_path: Path) -> None:
+    marks = fingerprint.fingerprint(runs)
+    paths = fingerprint.write(marks, folder=tmp_path)
+    assert [path.name for path in paths] == ["fingerprint.json", "fingerprint.svg", "fingerprint.html"]
+    kept = json.loads(paths[0].read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert [row["estimate"]["value"] for row in kept] == [mark.estimate.value for mark in marks]
+    page = paths[2].read_text()
+    assert page.count("<tr>") == len(marks) + 1 and page.count("<svg") == 1 and "scripted" in page
+    assert "no context window" in page
+    assert str(runs) not in page + paths[0].read_text()
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="holds no run"):
+        fingerprint.fingerprint(tmp_path)

@@ -1,0 +1,218 @@
+"""A model's position fingerprint: what several runs say of head, neighbour, conflict, options, images, places, judging.
+
+runs of one model ─> the estimates of each panel ─> fingerprint.json, fingerprint.svg, fingerprint.html
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vlbias import scoring
+from vlbias.errors import BadInput, NotARun
+from vlbias.estimates import Estimate
+from vlbias.store import read_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One small multiple: which estimate of which metric it shows; 0 stands for no effect, except where `positive`.
+
+    `positive` marks a spread, which is above 0 without any effect: it is read against its reference alone.
+    """
+
+    name: str
+    title: str
+    measured_by: str
+    metric: str
+    slot: int | None = None
+    whole: bool = True
+    positive: bool = False
+
+
+PANELS = (
+    Panel(name="head", title="Head above the middle", measured_by="contrasts", metric="accuracy_head_minus_middle"),
+    Panel(
+        name="neighbour",
+        title="Neighbour above the middle",
+        measured_by="contrasts",
+        metric="accuracy_neighbour_minus_middle",
+    ),
+    Panel(name="conflict", title="Believed: head less neighbour", measured_by="preference", metric="preference_index"),
+    Panel(
+        name="option", title="Recall's spread over labels", measured_by="options", metric="option_rstd", positive=True
+    ),
+    Panel(
+        name="image",
+        title="Accuracy's range over places of an image",
+        measured_by="images",
+        metric="image_accuracy_range",
+        whole=False,
+        positive=True,
+    ),
+    Panel(
+        name="placement",
+        title="Accuracy against the baseline placement",
+        measured_by="placement",
+        metric="placement_accuracy_change",
+        whole=False,
+    ),
+    Panel(
+        name="judge",
+        title="Verdicts for the first candidate",
+        measured_by="judge",
+        metric="judge_place_share",
+        slot=0,
+    ),
+    Panel(
+        name="fill",
+        title="Context window filled",
+        measured_by="fill",
+        metric="context_fill",
+        positive=True,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One estimate of a panel, from one run."""
+
+    panel: str
+    suite: str
+    model: str
+    estimate: Estimate
+
+
+def fingerprint(root: Path) -> list[Mark]:
+    """The marks of all runs in `root` or in its folders, measured afresh from their rows.
+
+    A panel without a run has no mark; an estimate without a value is kept, with its notes.
+    """
+    folders = [
+        folder for folder in (root, *sorted(path for path in root.glob("*") if path.is_dir())) if _is_run(folder)
+    ]
+    if not folders:
+        raise BadInput(
+            f"{root}: holds no run, and no folder of one; run `vlbias run --tasks all_order -o {root}` first"
+        )
+    return [mark for folder in folders for mark in _marks(folder)]
+
+
+def write(marks: Sequence[Mark], *, folder: Path) -> list[Path]:
+    """Writes fingerprint.json, fingerprint.svg and fingerprint.html into the folder and names them."""
+    svg = drawn(marks)
+    texts = {
+        "fingerprint.json": json.dumps([asdict(mark) for mark in marks], indent=1, allow_nan=False) + "\n",
+        "fingerprint.svg": svg,
+        "fingerprint.html": page(marks, svg),
+    }
+    paths = []
+    for name, text in texts.items():
+        path = folder / name
+        partial = path.with_suffix(".partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+        paths.append(path)
+    return paths
+
+
+def drawn(marks: Sequence[Mark]) -> str:
+    """The panels that have a value as small multiples: dot, interval, and in grey the range without an effect."""
+    shown = [panel for panel in PANELS if _of(marks, panel)]
+    heights = [max(1, len(_of(marks, panel))) for panel in shown] or [1]
+    figure = Figure(figsize=(7.0, 0.9 * max(1, len(shown)) + 0.24 * sum(heights)), layout="constrained")
+    if shown:
+        axes = figure.subplots(len(shown), 1, squeeze=False, height_ratios=[h + 1 for h in heights])[:, 0]
+        for axis, panel in zip(axes, shown):
+            _panel(axis, panel, _of(marks, panel))
+    else:
+        figure.text(0.5, 0.5, "no estimate has a value", ha="center")
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def page(marks: Sequence[Mark], svg: str) -> str:
+    """One HTML file: the panels, and every mark with its interval, its reference and its n."""
+    models = ", ".join(sorted({mark.model for mark in marks}))
+    rows = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(mark))}</tr>" for mark in marks)
+    heads = "".join(f"<th>{name}</th>" for name in ("panel", "suite", "of", "value", "95 % interval", "no effect", "n"))
+    body = svg[svg.index("<svg") :]
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Position fingerprint: {html.escape(models)}</title>"
+        "<style>body{font:16px/1.5 system-ui;margin:auto;max-width:60rem;padding:1rem}svg{max-width:100%;height:auto;"
+        "background:#fff}table{border-collapse:collapse;font-size:.85rem}td,th{padding:.2rem .6rem;text-align:left;"
+        "border-bottom:1px solid #8884}div{overflow-x:auto}</style>"
+        f"<h1>Position fingerprint of {html.escape(models)}</h1>"
+        "<p>Dots are estimates with their 95 % intervals; the grey bands are what a model without the effect gives on "
+        f"the same questions.</p>{body}<div><table><tr>{heads}</tr>\n{rows}\n</table></div></html>\n"
+    )
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        read_run(folder)
+    except NotARun:
+        return False
+    return True
+
+
+def _marks(folder: Path) -> list[Mark]:
+    run = read_run(folder)
+    kind = run.suite.get("kind")
+    own = {*scoring.of_kind(kind), *(["options"] if run.config.get("option_orders") is not None else [])}
+    wanted = [panel for panel in PANELS if panel.measured_by in own]
+    if not wanted:
+        return []
+    found = scoring.report(folder, metrics=list(dict.fromkeys(panel.measured_by for panel in wanted))).estimates
+    return [
+        Mark(panel=panel.name, suite=str(run.suite.get("name")), model=run.identity.name, estimate=estimate)
+        for panel in wanted
+        for estimate in found
+        if estimate.metric == panel.metric and estimate.slot == panel.slot and (estimate.task == "all") == panel.whole
+    ]
+
+
+def _of(marks: Sequence[Mark], panel: Panel) -> list[Mark]:
+    return [mark for mark in marks if mark.panel == panel.name and mark.estimate.value is not None]
+
+
+def _panel(axis: Axes, panel: Panel, marks: Sequence[Mark]) -> None:
+    for k, mark in enumerate(marks):
+        estimate = mark.estimate
+        assert estimate.value is not None  # marks without a value are not drawn
+        if estimate.reference is not None and estimate.reference.high > estimate.reference.low:
+            low, high = estimate.reference.low, estimate.reference.high
+            axis.barh(k, high - low, left=low, height=0.7, color="0.85", zorder=1)
+        if estimate.low is not None and estimate.high is not None:
+            axis.plot([estimate.low, estimate.high], [k, k], color="tab:blue", zorder=2)
+        axis.plot([estimate.value], [k], "o", color="tab:blue", markersize=4, zorder=3)
+    if not panel.positive:
+        axis.axvline(0.0, color="0.5", linewidth=0.8, zorder=0)
+    axis.set_yticks(range(len(marks)), [_label(mark) for mark in marks], fontsize=7)
+    axis.set_ylim(len(marks) - 0.5, -0.5)
+    axis.set_title(f"{panel.title} ({marks[0].estimate.unit})", fontsize=8, loc="left")
+    axis.tick_params(axis="x", labelsize=7)
+
+
+def _label(mark: Mark) -> str:
+    return mark.suite if mark.estimate.task == "all" else f"{mark.suite}: {mark.estimate.task}"
+
+
+def _cells(mark: Mark) -> list[str]:
+    estimate = mark.estimate
+    known = estimate.low is not None and estimate.high is not None
+    interval = f"{estimate.low:.2f} to {estimate.high:.2f}" if known else estimate.interval
+    reference = estimate.reference
+    value = f"{estimate.value:.2f} {estimate.unit}" if estimate.value is not None else "; ".join(estimate.notes) or "-"
+    none = f"{reference.mean:.2f} ({reference.low:.2f} to {reference.high:.2f})" if reference else "-"
+    return [mark.panel, mark.suite, estimate.task, value, interval, none, str(estimate.n)]
