@@ -37,15 +37,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": SPEECH | {"rooms", "config", "plan", "probes", "videos", "prompts", "replies", "models", "store", "canary"},
     "arms": SPEECH | {"rooms", "config", "prompts", "debias", "run"},
     "corrections": SPEECH | {"rooms", "disk", "debias"},
+    "debiased": SPEECH | {"arms", "corrections", "debias", "models", "plan", "run"},
     "session": SPEECH
     | {"rooms", "config", "plan", "run", "videos", "prompts", "models", "store", "canary"}
-    | {"arms", "corrections", "organisms"},
+    | {"debiased", "arms", "corrections", "organisms"},
     "athand": SPEECH | {"config", "plan", "run", "models", "session", "arms", "corrections"},
     "proof": SPEECH | {"metrics"},
     "debiasing": SPEECH | {"arms", "athand", "corrections", "debias", "proof", "run", "store"},
     "power": SPEECH | {"metrics", "store"},
     "fingerprint": SPEECH | {"scoring", "store"},
-    "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "session", "power"},
+    "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "schedule", "session", "power"},
     "doctor": SPEECH | {"rooms", "videos", "models", "canary"},
     "scoring": SPEECH | {"rooms", "config", "store", "metrics", "reports"},
     "imports": SPEECH | {"store"},
@@ -58,9 +59,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
     "responders": SPEECH | {"rooms", "config", "plan", "session", "store", "scoring"},
     "selfcheck": SPEECH | {"responders", "metrics"},
-    "validity": {"responders", "selfcheck", "metrics"},
+    "validity": {"selfcheck", "power", "metrics"},
     "commands": SPEECH
-    | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "fingerprint"}
+    | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint"}
     | {"debiasing", "reports", "organisms"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }

@@ -166,6 +166,7 @@ def test_a_crash_leaves_one_slot_without_answers() -> None:
     found = chosen(crash=1)
     assert (found[:, 1] == -1).all()
     assert (found[:, [0, 2]] >= 0).all()
+    assert abs((chosen(crash=1, crash_share=0.3)[:, 1] == -1).mean() - 0.3) < 0.03
 
 
 def test_latency_is_waited_once_per_prompt() -> None:

@@ -16,7 +16,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "phrase": ("option", "sentence", "article", "adversarial", "hedged"),
     "spatial": ("none", "centre", "bottom_right", "left", "checkerboard"),
 }
-SHARES = ("accuracy", "alone", "preference", "refusals", "clip_correlation", "other", "effect")
+SHARES = ("accuracy", "alone", "preference", "refusals", "clip_correlation", "other", "effect", "crash_share")
 AT_LEAST_0 = ("difficulty", "decay", "latency_s")
 
 
@@ -43,7 +43,8 @@ class Script:
 
     How it is said: `scores=sure` puts most of the probability on the chosen option, `graded` gives log-probabilities
     that are log prior + content (the content of an option does not depend on where it is displayed); `phrase` is the
-    wording of generated answers; `refusals` is a share; `crash` is a 0-based slot at which there is no answer;
+    wording of generated answers; `refusals` is a share; `crash` is a 0-based slot at which a share
+    `crash_share` of the trials has no answer;
     `latency_s` is waited per prompt.
     """
 
@@ -67,6 +68,7 @@ class Script:
     phrase: str = "option"
     refusals: float = 0.0
     crash: int | None = None
+    crash_share: float = 1.0
     latency_s: float = 0.0
     seed: int = 0
 

@@ -83,7 +83,9 @@ class ScriptedModel:
         return prompt.trial
 
     def _crashes(self, trial: Trial) -> bool:
-        return self.script.crash is not None and trial.slot == self.script.crash
+        if self.script.crash is None or trial.slot != self.script.crash:
+            return False
+        return self._luck(trial, "crash") < self.script.crash_share
 
     def _crash(self, trial: Trial) -> Fault:
         return Fault(kind="memory", reason=f"the script crashes at slot {trial.slot}")
