@@ -11,11 +11,11 @@ import numpy as np
 from vlbias import rooms
 from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Estimate
-from vlbias.metrics import _paired as paired
+from vlbias.metrics import paired
 from vlbias.reports import Report
 from vlbias.store import read, read_run
 
-METRICS = ("curve", "contrasts", "spread", "flips", "shape", "levelgauge", "fill", "failures")
+METRICS = ("curve", "bands", "contrasts", "spread", "flips", "shape", "paired", "levelgauge", "fill", "failures")
 WRITERS = ("results", "html", "card", "figures", "tables", "terminal")
 
 

@@ -4,7 +4,7 @@ import pytest
 from vlbias.answers import Answer, Asked, Audit, Failure
 from vlbias.errors import BadInput
 from vlbias.estimates import Cost, RunInfo
-from vlbias.metrics import _paired
+from vlbias.metrics import paired
 from vlbias.records import Identity
 
 SLOTS = 5
@@ -55,7 +55,7 @@ def by_metric(found):
 
 def test_a_planted_head_effect_is_found_and_other_contrasts_are_not():
     rng = np.random.default_rng(1)
-    found = by_metric(_paired.compare([(info("a"), run(rng, HEAD)), (info("b"), run(rng, FLAT))], rng=rng))
+    found = by_metric(paired.compare([(info("a"), run(rng, HEAD)), (info("b"), run(rng, FLAT))], rng=rng))
     head = found["accuracy_head_minus_middle", "a", "b"]
     assert head.p_value < 0.002 and head.estimate.low > 0
     assert head.estimate.low < 35 < head.estimate.high
@@ -66,7 +66,7 @@ def test_a_planted_head_effect_is_found_and_other_contrasts_are_not():
 
 def test_a_difference_is_that_of_the_two_values():
     rng = np.random.default_rng(2)
-    found = _paired.compare([(info("a"), run(rng, HEAD)), (info("b"), run(rng, FLAT))], rng=rng)
+    found = paired.compare([(info("a"), run(rng, HEAD)), (info("b"), run(rng, FLAT))], rng=rng)
     for d in found.differences:
         assert d.estimate.value == pytest.approx(d.first_value - d.second_value)
     mean = by_metric(found)["accuracy", "a", "b"]
@@ -78,13 +78,13 @@ def test_two_runs_of_one_model_reject_no_more_than_the_level_says():
     hits = 0
     for _ in range(60):
         pair = [(info("a"), run(rng, FLAT, probes=30)), (info("b"), run(rng, FLAT, probes=30))]
-        hits += by_metric(_paired.compare(pair, rng=rng))["accuracy", "a", "b"].p_value <= 0.05
+        hits += by_metric(paired.compare(pair, rng=rng))["accuracy", "a", "b"].p_value <= 0.05
     assert hits <= 8
 
 
 def test_a_run_against_itself_shows_nothing():
     rows = run(np.random.default_rng(4), HEAD)
-    found = _paired.compare([(info("a"), rows), (info("a"), rows)], rng=np.random.default_rng(0))
+    found = paired.compare([(info("a"), rows), (info("a"), rows)], rng=np.random.default_rng(0))
     assert found.runs == ("a (1)", "a (2)")
     assert all(d.estimate.value == d.estimate.low == d.estimate.high == 0 for d in found.differences)
     assert all(d.p_value == 1 for d in found.differences)
@@ -93,7 +93,7 @@ def test_a_run_against_itself_shows_nothing():
 def test_p_values_of_three_runs_are_stepped_down_over_their_pairs():
     rng = np.random.default_rng(5)
     three = [(info(n), run(rng, c)) for n, c in (("a", HEAD), ("b", FLAT), ("c", FLAT))]
-    mine = [d for d in _paired.compare(three, rng=rng).differences if d.estimate.metric == "accuracy"]
+    mine = [d for d in paired.compare(three, rng=rng).differences if d.estimate.metric == "accuracy"]
     ranked = sorted(mine, key=lambda d: d.p_value)
     assert ranked[0].p_adjusted == pytest.approx(min(1, 3 * ranked[0].p_value))
     assert all(d.adjusted == "Holm over 3 pairs" and d.p_adjusted >= d.p_value for d in mine)
@@ -103,7 +103,7 @@ def test_probes_that_one_run_lacks_are_left_out_of_both_and_counted():
     rng = np.random.default_rng(6)
     a, b = run(rng, FLAT), run(rng, FLAT)
     b[0] = Failure(asked=b[0].asked, kind="memory", reason="out of memory")
-    found = _paired.compare([(info("a"), a), (info("b"), b[:-SLOTS])], rng=rng)
+    found = paired.compare([(info("a"), a), (info("b"), b[:-SLOTS])], rng=rng)
     assert found.n_probes == 118
     assert "2 of 120" in found.notes[0]
 
@@ -111,8 +111,8 @@ def test_probes_that_one_run_lacks_are_left_out_of_both_and_counted():
 def test_the_order_of_the_rows_changes_nothing():
     rng = np.random.default_rng(7)
     a, b = run(rng, HEAD), run(rng, FLAT)
-    one = _paired.compare([(info("a"), a), (info("b"), b)], rng=np.random.default_rng(0))
-    two = _paired.compare([(info("a"), a[::-1]), (info("b"), b)], rng=np.random.default_rng(0))
+    one = paired.compare([(info("a"), a), (info("b"), b)], rng=np.random.default_rng(0))
+    two = paired.compare([(info("a"), a[::-1]), (info("b"), b)], rng=np.random.default_rng(0))
     assert one == two
 
 
@@ -125,6 +125,20 @@ def test_runs_that_cannot_be_paired_are_refused():
         ((info("b"), []), "nothing can be paired"),
     ):
         with pytest.raises(BadInput, match=said):
-            _paired.compare([(info("a"), rows), other], rng=rng)
+            paired.compare([(info("a"), rows), other], rng=rng)
     with pytest.raises(BadInput, match="two or more"):
-        _paired.compare([(info("a"), rows)], rng=rng)
+        paired.compare([(info("a"), rows)], rng=rng)
+
+
+def test_context_that_costs_accuracy_is_found_and_one_that_does_not_is_not(answers_of):
+    rng = np.random.default_rng(0)
+    for alone, lost in ((0.9, True), (0.6, False)):
+        rows_ = answers_of(rng.random((150, 4)) < 0.6, rng.random(150) < alone, per=2)
+        (found,) = [e for e in paired.measure(rows_, rng=np.random.default_rng(1)) if e.task == "all"]
+        assert (found.reference.p_value < 0.01) == lost
+        assert found.low < 100 * (0.6 - alone) < found.high and found.clusters == 75
+
+
+def test_without_answers_alone_there_is_nothing_to_pair(answers_of):
+    (found, *_) = paired.measure(answers_of(np.ones((6, 3))), rng=np.random.default_rng(0))
+    assert found.value is None and "without context" in found.notes[0]

@@ -1,4 +1,4 @@
-"""Compares runs probe by probe: paired differences of level, of contrasts and of spread."""
+"""Compares what was asked of the same probes: answers in context with those without, and runs with one another."""
 
 from __future__ import annotations
 
@@ -13,13 +13,45 @@ import numpy as np
 from vlbias.answers import Answer, Failure, Outcome, slots
 from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Difference, Estimate, RunInfo
-from vlbias.metrics._blocks import Floats, blocks, right_points, rows
+from vlbias.metrics._blocks import Floats, blocks, by_task, cluster_sums, right_points, rows
+from vlbias.metrics._means import mean_estimate
+from vlbias.metrics._multiplicity import holm, named
 from vlbias.metrics._position_test import contrast_rows
-from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, percentile
+from vlbias.metrics._resample import (
+    PERMUTATIONS,
+    bootstrap_sums,
+    p_at_least,
+    percentile,
+    reference,
+    sign_flips,
+    variant_sums,
+)
 
 Run: TypeAlias = tuple[RunInfo, Sequence[Outcome]]
 Statistic: TypeAlias = Callable[[Floats], Floats]
 METHOD = f"runs swapped within clusters, {PERMUTATIONS} draws; interval: percentile bootstrap over clusters"
+FLIPPED = f"sign of each cluster's difference flipped, {PERMUTATIONS} draws, every one where there are fewer"
+
+
+def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
+    """Accuracy in context, mean over slots, less that of the same probes without context; points.
+
+    The test flips the sign of clusters' differences and is two-sided. Two runs are compared by `compare`.
+    """
+    out = []
+    for task, found in by_task(blocks(outcomes, right_points, alone=True)):
+        blank = Estimate(metric="accuracy_in_context_minus_alone", task=task, unit="points", notes=found.notes)
+        if found.alone_N is None or found.n == 0:
+            why = "no probe has an answer at every slot and one without context"
+            out.append(replace(blank, notes=(why, *found.notes)))
+            continue
+        change_N = found.values_NP.mean(axis=1) - found.alone_N
+        null_B = sign_flips(cluster_sums(change_N[:, None], found.cluster_N), rng=rng)[:, 0] / found.n
+        p = p_at_least(np.abs(null_B), abs(float(change_N.mean()))) if found.n_clusters > 1 else None
+        chance = reference(null_B, p_value=p, method=FLIPPED)
+        clusters = [str(c) for c in found.cluster_N]
+        out.append(mean_estimate(blank, change_N, clusters, rng=rng, bounds=(-100.0, 100.0), reference=chance))
+    return out
 
 
 def compare(runs: Sequence[Run], *, rng: np.random.Generator) -> Comparison:
@@ -108,9 +140,8 @@ def _pair(a_GP: Floats, b_GP: Floats, n_G: Floats, *, rng: np.random.Generator) 
     n_slots, total = a_GP.shape[1], n_G.sum()
     drawn = bootstrap_sums(np.column_stack([a_GP, b_GP, n_G]), rng=rng)
     drawn_a, drawn_b = (drawn[:, k * n_slots : (k + 1) * n_slots] / drawn[:, -1:] for k in (0, 1))
-    swaps_BG = rng.integers(0, 2, size=(PERMUTATIONS, len(n_G))).astype(np.float64)
-    moved_BP = swaps_BG @ (a_GP - b_GP)
-    swapped_a, swapped_b = (a_GP.sum(axis=0) - moved_BP) / total, (b_GP.sum(axis=0) + moved_BP) / total
+    both_GMK = np.stack([np.column_stack([a_GP, b_GP]), np.column_stack([b_GP, a_GP])], axis=1)
+    swapped_a, swapped_b = np.split(variant_sums(both_GMK, rng=rng) / total, 2, axis=1)
     curve_a, curve_b = a_GP.sum(axis=0) / total, b_GP.sum(axis=0) / total
     found = []
     for metric, of in _statistics(n_slots).items():
@@ -141,13 +172,10 @@ def _holm(found: Sequence[Difference]) -> list[Difference]:
     out = list(found)
     for metric in dict.fromkeys(d.estimate.metric for d in found):
         places = [k for k, d in enumerate(found) if d.estimate.metric == metric]
-        named = f"Holm over {len(places)} pairs" if len(places) > 1 else "one pair, not adjusted"
-        reached = 0.0
-        for rank, k in enumerate(sorted(places, key=lambda k: found[k].p_value or 0.0)):
-            p = found[k].p_value
-            if p is not None:
-                reached = max(reached, min(1.0, (len(places) - rank) * p))
-                out[k] = replace(found[k], p_adjusted=reached, adjusted=named)
+        tested = [k for k in places if found[k].p_value is not None]
+        stepped = holm([p for k in tested if (p := found[k].p_value) is not None])
+        for k, p in zip(tested, stepped):
+            out[k] = replace(out[k], p_adjusted=p, adjusted=named("Holm", len(places), "pair"))
     return out
 
 
