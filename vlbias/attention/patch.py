@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, DynamicCache
@@ -29,7 +30,8 @@ from vlbias.attention.layout import Positions, SegmentLayout, Span, from_spans, 
 from vlbias.attention.patch_call import IMPLEMENTATION, KEY, Call, Method, segment_attention
 from vlbias.errors import ModelError, NotApplicable
 
-Place: TypeAlias = Callable[[SegmentLayout, Positions], tuple[SegmentLayout, Positions]]
+Pictures: TypeAlias = npt.NDArray[np.bool_]
+Place: TypeAlias = Callable[[SegmentLayout, Positions, Pictures | None], tuple[SegmentLayout, Positions]]
 
 
 class SegmentAttention:
@@ -37,12 +39,14 @@ class SegmentAttention:
 
     def __init__(self, model: Any, *, method: Method | None, place: Place | None) -> None:
         self._model = model
+        self.config = model.config
         self._text = text_model(model)
         self._method = method
         self._place = place
         self._spans: list[Sequence[Span]] = []
         self._real: Sequence[Span] | None = None
         self._ranks: Sequence[Sequence[int]] | None = None
+        self._pictures_BL: Pictures | None = None
         self._calls: WeakKeyDictionary[Any, Call] = WeakKeyDictionary()
         self._now: Call | None = None
         self._own = self._text.config._attn_implementation
@@ -53,14 +57,16 @@ class SegmentAttention:
         *,
         real: Sequence[Span] | None = None,
         ranks: Sequence[Sequence[int]] | None = None,
+        pictures_BL: Pictures | None = None,
     ) -> None:
         """Says where the segments of the next prompts lie, in token indices of the padded batch, row by row.
 
         `real[b]` bounds the tokens of row b that are not padding (default: all). `ranks[b][k]` is the canonical place
-        of the segment at place k of row b (default: k). It holds until the next call; a batch in which no row has two
+        of the segment at place k of row b (default: k). `pictures_BL` tells the tokens that stand for pieces of images
+        and clips, which some of `patch_positions` need. It holds until the next call; a batch in which no row has two
         segments goes through the model's own attention, bit for bit. An empty list lets the model be.
         """
-        self._spans, self._real, self._ranks = list(spans), real, ranks
+        self._spans, self._real, self._ranks, self._pictures_BL = list(spans), real, ranks, pictures_BL
         several = self._method is not None and any(len(row) > 1 for row in spans)
         _switch(self._model, IMPLEMENTATION if several else self._own)
 
@@ -129,7 +135,8 @@ class SegmentAttention:
             )
             old_suffix = layout.suffix_position
             if self._place is not None and layout.n_segments > 1:
-                layout, moved_ABL[:, row] = self._place(layout, axes_ABL[:, row])
+                pictures_L = None if self._pictures_BL is None else self._pictures_BL[prompt]
+                layout, moved_ABL[:, row] = self._place(layout, axes_ABL[:, row], pictures_L)
             layouts.append(layout)
             deltas.append(layout.suffix_position - old_suffix)
         call = Call(
@@ -172,7 +179,7 @@ def patched(
         layers=None if layers is None else frozenset(layers),
         heads=None if heads is None else tuple(sorted(set(heads))),
     )
-    with _hooked(SegmentAttention(model, method=method, place=stacked if stack else None)) as attention:
+    with _hooked(SegmentAttention(model, method=method, place=_stacked if stack else None)) as attention:
         yield attention
 
 
@@ -185,6 +192,10 @@ def repositioned(model: Any, place: Place) -> Iterator[SegmentAttention]:
     text_model(model)
     with _hooked(SegmentAttention(model, method=None, place=place)) as attention:
         yield attention
+
+
+def _stacked(layout: SegmentLayout, positions_AL: Positions, _: Pictures | None) -> tuple[SegmentLayout, Positions]:
+    return stacked(layout, positions_AL)
 
 
 @contextmanager

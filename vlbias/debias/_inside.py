@@ -33,7 +33,8 @@ class Inside:
 
     `order` "content" hands every prompt over with its segments in the order of their hashes, so every order of the
     same segments becomes one and the same run and the answers are equal bit for bit. "given" leaves the prompt as it
-    is: rules that look at content alone (pine) are then order-free up to rounding, the others follow the order given.
+    is: rules that look at content alone (pine) are then order-free up to rounding, as far as the tokenizer joins no
+    word across the seam of two segments; the others follow the order given.
     """
 
     method: str
@@ -178,13 +179,20 @@ def _watching(attention: SegmentAttention) -> Callable[[Sequence[Ready], Mapping
     def watch(rows: Sequence[Ready], batch: Mapping[str, torch.Tensor]) -> None:
         width = batch["input_ids"].shape[1]
         spans, real = [], []
+        pictures = torch.isin(batch["input_ids"].cpu(), _picture_tokens(attention.config))
         for prompt, tail in rows:
             start = width - prompt.n_tokens - len(tail)
             spans.append([(start + a, start + b) for a, b in sorted(prompt.spans)])
             real.append((start, width))
-        attention.expect(spans, real=real)
+        attention.expect(spans, real=real, pictures_BL=pictures.numpy())
 
     return watch
+
+
+def _picture_tokens(config: Any) -> torch.Tensor:
+    """The token ids that stand for a piece of an image or clip."""
+    names = ("image_token_id", "video_token_id", "image_token_index", "video_token_index")
+    return torch.tensor([v for name in names if isinstance(v := getattr(config, name, None), int)], dtype=torch.long)
 
 
 def _check_numbers(method: str, option: str, value: Numbers, *, words: Sequence[str]) -> None:
