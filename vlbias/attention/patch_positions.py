@@ -86,7 +86,7 @@ def _packed(
     for stretch in layout.segments:
         first = following
         for picture, low, high in _runs(pictures_L, stretch.start, stretch.end):
-            plain_L = np.arange(high - low, dtype=np.int64)
+            plain_L: Positions = np.arange(high - low, dtype=np.int64)
             offset_L: Positions = offsets(positions_AL[:, low:high]) if picture else plain_L
             moved_AL[:, low:high] = following + offset_L
             following += int(offset_L.max()) + 1
