@@ -10,8 +10,11 @@ from vlbias.answers import Outcome, slots
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Blocks, Floats, blocks, by_task, right_points, rows
 from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_means, p_at_least, permuted_curves, reference
+from vlbias.metrics._split_half import NULL_DRAWS, corrected_range, null_ranges
 
 NAMES = {"accuracy_range": "points", "accuracy_variance": "points^2", "accuracy_rms_effect": "points"}
+CORRECTED_RANGE = "accuracy_range_corrected"
+PICKED = "not available: which slots are picked changes from half to half; read it with the reference"
 BASIC = f"cluster bootstrap, basic, {BOOTSTRAP_DRAWS} draws, cut at 0; read it with the reference"
 CORRECTED = f"cluster bootstrap, percentile of the noise-corrected square, {BOOTSTRAP_DRAWS} draws, cut at 0"
 
@@ -20,7 +23,8 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     """Range, population variance and noise-corrected root mean square of the slot means of accuracy.
 
     Range and variance of noisy means are positive without any effect; the reference (slots permuted within clusters)
-    says by how much. The root mean square has that noise taken off, and is cut at 0.
+    says by how much. The root mean square has that noise taken off, and is cut at 0; `accuracy_range_corrected` picks
+    the best and the worst slot on half of the clusters and measures them on the other half.
     """
     if not outcomes:
         return []
@@ -29,7 +33,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     for task, found in by_task(blocks(outcomes, right_points)):
         if counts or found.n_clusters < 2 or n_slots < 2:
             note = "counts only: no answers per probe" if counts else "needs two slots and two clusters of whole probes"
-            out += [_absent(name, found, task=task, note=note) for name in NAMES]
+            out += [_absent(name, found, task=task, note=note) for name in (*NAMES, CORRECTED_RANGE)]
         else:
             out += _estimates(found, task=task, rng=rng)
     return out
@@ -67,7 +71,26 @@ def _estimates(found: Blocks, *, task: str, rng: np.random.Generator) -> list[Es
                 notes=found.notes,
             )
         )
-    return out
+    return [*out, _split_half(found, sums_GP, n_G, task=task, rng=rng)]
+
+
+def _split_half(found: Blocks, sums_GP: Floats, n_G: Floats, *, task: str, rng: np.random.Generator) -> Estimate:
+    value = corrected_range(sums_GP, n_G, rng=rng)
+    if value is None:
+        return _absent(CORRECTED_RANGE, found, task=task, note="needs four clusters to be halved")
+    null_B = null_ranges(sums_GP, n_G, rng=rng)
+    method = f"slots rotated or mirrored within clusters, {NULL_DRAWS} draws"
+    return Estimate(
+        metric=CORRECTED_RANGE,
+        task=task,
+        value=value,
+        unit="points",
+        interval=PICKED,
+        n=found.n,
+        clusters=found.n_clusters,
+        reference=reference(null_B, p_value=p_at_least(null_B, value), method=method),
+        notes=("best and worst slot picked on half of the clusters, measured on the other", *found.notes),
+    )
 
 
 def _statistic(name: str, curve_BP: Floats, noise: float) -> Floats:
@@ -88,5 +111,10 @@ def _noise(sums_GP: Floats, n_G: Floats) -> float:
 
 def _absent(name: str, found: Blocks, *, task: str, note: str) -> Estimate:
     return Estimate(
-        metric=name, task=task, unit=NAMES[name], n=found.n, clusters=found.n_clusters, notes=(note, *found.notes)
+        metric=name,
+        task=task,
+        unit=NAMES.get(name, "points"),
+        n=found.n,
+        clusters=found.n_clusters,
+        notes=(note, *found.notes),
     )
