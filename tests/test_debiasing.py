@@ -172,3 +172,45 @@ def test_a_changed_model_is_noticed_before_it_is_measured(run: Path) -> None:
         other = [replace(rows[0], logprobs=tuple(v - 1 for v in (rows[0].logprobs or ()))), *rows[1:]]
         with pytest.raises(ConfigChanged, match="does not give the stored answer"):
             athand.replayed(hand, other)
+
+
+def test_a_run_through_a_saved_correction_gives_corrected_rows(run: Path, tmp_path: Path) -> None:
+    debiasing.debias(run, "pride", fit_share=0.4)
+    file = run / "debias" / "pride.json"
+    args: Any = {"profile": SLOPE, "scores": "graded", "prior": "4:1:1:1"}
+    given: Any = {"tasks": "demo", "model": "scripted", "model_args": args, "batch_size": 16}
+    rest = {**given, "limit": "80-100"}
+    for name, debias in (("plain", None), ("corrected", str(file))):
+        one = RunConfig(**rest, debias=debias)
+        ask(one, plan(one), folder=tmp_path / name)
+    saved = corrections.load(file)
+    plain, corrected = (
+        {o.asked.trial_id: o for o in read(tmp_path / name).outcomes if isinstance(o, Answer)}
+        for name in ("plain", "corrected")
+    )
+    assert plain and corrected == {name: saved(answer) for name, answer in plain.items()} and plain != corrected
+    assert read_run(tmp_path / "corrected").config["debias"] == "pride.json"
+    with pytest.raises(NotApplicable, match="were used to fit"):
+        one = RunConfig(**given, limit="80", debias=str(file))
+        ask(one, plan(one), folder=tmp_path / "overlap")
+    with pytest.raises(NotApplicable, match="fitted on scripted"):
+        one = RunConfig(**{**rest, "model_args": {"accuracy": 0.5}}, debias=str(file))
+        ask(one, plan(one), folder=tmp_path / "other")
+
+
+def test_a_run_through_a_method_that_permutes_has_one_row_per_trial(tmp_path: Path) -> None:
+    args: Any = {"profile": SLOPE, "scores": "graded"}
+    one = RunConfig(
+        tasks="demo", model="scripted", model_args=args, limit="6", batch_size=11, debias="permute:rule=random:k=3"
+    )
+    made = plan(one)
+    ask(one, made, folder=tmp_path / "run")
+    rows = read(tmp_path / "run").outcomes
+    assert sorted(o.asked.trial_id for o in rows) == sorted(t.trial_id for t in made.trials)
+    assert {o.audit.n_tokens for o in rows if isinstance(o, Answer) and o.asked.slot is not None} == {33}
+
+
+def test_a_method_that_must_be_fitted_is_refused_without_its_file(tmp_path: Path) -> None:
+    one = RunConfig(tasks="demo", model="scripted", limit="6", debias="pride")
+    with pytest.raises(BadInput, match="is fitted first: vlbias debias RUN"):
+        ask(one, plan(one), folder=tmp_path / "run")

@@ -50,6 +50,7 @@ def run(
     metrics: Annotated[Text, option("--metrics", help="Comma-separated: vlbias ls metrics.")] = None,
     batch_size: Annotated[int | None, option("--batch_size", "-b", help="Prompts per forward.")] = None,
     device: Annotated[Text, option("--device", help="cpu, cuda, cuda:0, mps.")] = None,
+    debias: Annotated[Text, option("--debias", help="A saved correction (.json) or a method.")] = None,
     seed: Annotated[int | None, option("--seed", "-s", help="One integer.")] = None,
     gen_kwargs: Annotated[Text, option("--gen_kwargs", help="With --mode generate: max_new_tokens=N.")] = None,
     shard: Annotated[

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from vlbias import __version__, canary, rooms
+from vlbias import __version__, canary, debiased, rooms
 from vlbias.config import RunConfig
 from vlbias.errors import BadInput, NotARun
 from vlbias.estimates import RunInfo
@@ -41,7 +41,7 @@ def ask(
 ) -> RunInfo:
     """Runs the plan into `folder`, or goes on where an earlier session of the same config stopped."""
     suite = plan.suite.model_dump(mode="json")
-    described = {**config.model_dump(mode="json"), "suite_sha256": digest(suite)}
+    described = {**config.model_dump(mode="json"), **debiased.described(config.debias), "suite_sha256": digest(suite)}
     claim(folder, config=described, config_sha256=digest(described))
     with Store(folder, shard=shard) as store, reader(config, plan) as frames:
         say(f"loading {config.model} {config.model_args.get('pretrained', '')}".rstrip())
@@ -50,12 +50,18 @@ def ask(
         heard = canary.sing(model, frames.frames)
         say(f"canary: {heard}")
         started = now()
-        asking = Asking(
-            model=model, reader=frames, style=plan.style, mode=config.mode, max_new_tokens=config.max_new_tokens
-        )
-        info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard)
-        write_run(folder, info)
-        spent = ask_all(plan, asking, store, retry_failed=retry_failed, tell=tell)
+        with debiased.debiased(config.debias, model, plan, mode=config.mode, seed=config.seed) as (asked, through):
+            asking = Asking(
+                model=asked,
+                reader=frames,
+                style=plan.style,
+                mode=config.mode,
+                max_new_tokens=config.max_new_tokens,
+                through=through,
+            )
+            info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard)
+            write_run(folder, info)
+            spent = ask_all(plan, asking, store, retry_failed=retry_failed, tell=tell)
         append_session(folder, session(spent, started=started, shard=shard))
     info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard, finished=now())
     write_run(folder, info)
