@@ -6,7 +6,8 @@ scores of query i on segment u it is exp(lse(i, u) - logsumexp_u lse(i, u)) / le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,12 +16,16 @@ from vlbias.attention._rows import Row
 from vlbias.attention.contract import Pine, Score
 from vlbias.attention.layout import Span
 
+SegmentLse: TypeAlias = Callable[[Row, int, int, Sequence[Span], Score], Tensor]
 CPU_SCORES, CUDA_SCORES = 1 << 18, 1 << 26
 """Scores held at a time: on a CPU they must stay in its cache."""
 
 
-def region_importance(row: Row, rule: Pine, score: Score) -> Tensor | None:
-    """Importance of key segment u to query segment i, [H, i, u]; None where two segments need no sorting."""
+def region_importance(row: Row, rule: Pine, score: Score, *, lse: SegmentLse | None = None) -> Tensor | None:
+    """Importance of key segment u to query segment i, [H, i, u]; None where two segments need no sorting.
+
+    `lse` is what finds the log-sum-exps (default: `segment_lse`).
+    """
     layout = row.layout
     if layout.n_segments <= 2:
         return None
@@ -30,7 +35,7 @@ def region_importance(row: Row, rule: Pine, score: Score) -> Tensor | None:
     if rule.importance == "mean":
         found_HRS = _by_mean_key(row, low, high, bounds, score)
         return torch.stack([found_HRS[:, a:b].sum(1) for a, b in bounds], dim=1)
-    lse_HRS = _segment_lse(row, low, high, bounds, score)
+    lse_HRS = (lse or segment_lse)(row, low, high, bounds, score)
     length_S = torch.tensor(layout.lengths, device=lse_HRS.device)
     per_segment = []
     for own, (a, b) in enumerate(bounds):
@@ -39,7 +44,7 @@ def region_importance(row: Row, rule: Pine, score: Score) -> Tensor | None:
     return torch.stack(per_segment, dim=1)
 
 
-def suffix_importance(row: Row, rule: Pine, score: Score) -> Tensor:
+def suffix_importance(row: Row, rule: Pine, score: Score, *, lse: SegmentLse | None = None) -> Tensor:
     """Importance of each segment to every suffix query, up to a factor per query, as logarithms, [H, M, S]."""
     layout = row.layout
     first = layout.region[0]
@@ -47,7 +52,7 @@ def suffix_importance(row: Row, rule: Pine, score: Score) -> Tensor:
     low, high = row.suffix_first - row.first, row.n_tokens - row.first
     if rule.importance == "mean":
         return _by_mean_key(row, low, high, bounds, score)
-    lse_HMS = _segment_lse(row, low, high, bounds, score)
+    lse_HMS = (lse or segment_lse)(row, low, high, bounds, score)
     return lse_HMS - torch.tensor(layout.lengths, dtype=lse_HMS.dtype, device=lse_HMS.device).log()
 
 
@@ -57,7 +62,7 @@ def _by_mean_key(row: Row, low: int, high: int, bounds: Sequence[Span], score: S
     return _ungrouped(query_KXD @ mean_KSD.transpose(1, 2) * score.scale, high - low)
 
 
-def _segment_lse(row: Row, low: int, high: int, bounds: Sequence[Span], score: Score) -> Tensor:
+def segment_lse(row: Row, low: int, high: int, bounds: Sequence[Span], score: Score) -> Tensor:
     """Log-sum-exp of the scores of queries [low, high) on every segment, [H, Q, S], in fp32 at least.
 
     What region queries score on their own segment is left at minus infinity: no rule asks for it.
