@@ -98,6 +98,21 @@ def _capped(score, cap, CAPPED: tl.constexpr):  # type: ignore[no-untyped-def]  
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def _turned(query_a, query_b, COS, SIN, phase_at, ok):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    cos, sin = tl.load(COS + phase_at, mask=ok, other=1.0), tl.load(SIN + phase_at, mask=ok, other=0.0)
+    return query_a * cos - query_b * sin, query_b * cos + query_a * sin
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _folded(score, value, most, total, sum_out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    higher = tl.maximum(most, tl.max(score, 1))
+    safe = tl.where(higher == -float("inf"), 0.0, higher)
+    share, fade = tl.exp(score - safe[:, None]), tl.exp(most - safe)
+    sum_out = sum_out * fade[:, None] + tl.dot(share.to(value.dtype), value, input_precision="ieee")
+    return higher, total * fade + tl.sum(share, 1), sum_out
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def _lse_kernel(  # type: ignore[no-untyped-def]  # noqa: ANN202
     Q, K, EDGE, LSE, n_queries, n_keys, scale, cap,  # noqa: ANN001
     GROUP: tl.constexpr, SEGMENTS: tl.constexpr, WIDTH: tl.constexpr, PADDED: tl.constexpr,
@@ -156,11 +171,8 @@ def _attention_kernel(  # type: ignore[no-untyped-def]  # noqa: ANN202
         bias = tl.load(BIAS + own * STRETCHES + stretch, mask=row_ok, other=-float("inf"))
         if tl.max(bias, 0) > -float("inf"):
             phase = tl.load(PHASE + table_row.to(tl.int64) * STRETCHES + stretch, mask=row_ok, other=0)
-            phase_at = phase[:, None] * HALF + feature[None]
-            cos = tl.load(COS + phase_at, mask=query_ok, other=1.0)
-            sin = tl.load(SIN + phase_at, mask=query_ok, other=0.0)
-            turned_a = (query_a * cos - query_b * sin).to(K.dtype.element_ty)
-            turned_b = (query_b * cos + query_a * sin).to(K.dtype.element_ty)
+            turned_a, turned_b = _turned(query_a, query_b, COS, SIN, phase[:, None] * HALF + feature[None], query_ok)
+            turned_a, turned_b = turned_a.to(K.dtype.element_ty), turned_b.to(K.dtype.element_ty)
             start, end = tl.load(EDGE + stretch), tl.load(EDGE + stretch + 1)
             for at in range(start, end, COLUMNS):
                 columns = at + tl.arange(0, COLUMNS)
@@ -173,20 +185,11 @@ def _attention_kernel(  # type: ignore[no-untyped-def]  # noqa: ANN202
                 score = _capped(score * scale, cap, CAPPED) + bias[:, None]
                 causal = (own[:, None] != stretch) | (columns[None] <= first + rows[:, None])
                 score = tl.where(column_ok[None] & causal, score, -float("inf"))
-                higher = tl.maximum(most, tl.max(score, 1))
-                safe = tl.where(higher == -float("inf"), 0.0, higher)
-                share, fade = tl.exp(score - safe[:, None]), tl.exp(most - safe)
-                value = tl.load(
-                    value_base + columns[:, None].to(tl.int64) * VALUES + wide[None],
-                    mask=column_ok[:, None] & wide_ok[None], other=0.0,
-                )  # fmt: skip
-                sum_out = sum_out * fade[:, None] + tl.dot(share.to(value.dtype), value, input_precision="ieee")
-                total = total * fade + tl.sum(share, 1)
-                most = higher
+                value_at = value_base + columns[:, None].to(tl.int64) * VALUES + wide[None]
+                value = tl.load(value_at, mask=column_ok[:, None] & wide_ok[None], other=0.0)
+                most, total, sum_out = _folded(score, value, most, total, sum_out)
     whole = tl.where(total > 0, total, 1.0)
     out_row = (part * tl.num_programs(1) + head) * n_queries + rows
-    tl.store(
-        OUT + out_row[:, None].to(tl.int64) * VALUES + wide[None], sum_out / whole[:, None],
-        mask=row_ok[:, None] & wide_ok[None],
-    )  # fmt: skip
+    out_at = OUT + out_row[:, None].to(tl.int64) * VALUES + wide[None]
+    tl.store(out_at, sum_out / whole[:, None], mask=row_ok[:, None] & wide_ok[None])
     tl.store(LSE + out_row, most + tl.log(whole), mask=row_ok)
