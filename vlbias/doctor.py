@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlbias import canary, rooms
-from vlbias.errors import VlbiasError
+from vlbias.errors import DecodeError, VlbiasError
 from vlbias.models import Model
 from vlbias.records import Fault, Frames, Part, Prompt
 from vlbias.videos.cache import FrameCache
@@ -28,13 +28,18 @@ def examine() -> list[Finding]:
     """Every decoder and every engine, tried for real."""
     found = [decoder(name) for name in rooms.names("videos", prefix="decode_")]
     bundled = sorted(path.parent for path in ZOO.glob("*/config.json"))
-    return found + [engine("hf", {"pretrained": str(path)}) for path in bundled[:1]]
+    if not bundled:
+        detail = "no organism is bundled with this installation; vlbias organism train makes one"
+        return [*found, Finding(what="engine hf", works=False, detail=detail)]
+    return [*found, engine("hf", {"pretrained": str(bundled[0])})]
 
 
 def decoder(name: str) -> Finding:
     """Draws a clip, reads it back and compares its colour."""
     try:
         frames = _plain_clip(name)
+    except DecodeError as error:  # without the path: the clip was drawn for this one check
+        return Finding(what=f"decoder {name}", works=False, detail=error.reason.splitlines()[0])
     except VlbiasError as error:
         return Finding(what=f"decoder {name}", works=False, detail=str(error).splitlines()[0])
     seen = [float(value) for value in frames.frames_THWC.mean(axis=(0, 1, 2))]
