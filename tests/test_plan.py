@@ -131,3 +131,10 @@ def test_a_group_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("name: mine\nkind: group\ndescription: x\nsuites: [drawn]\nextra: 1\n")
     with pytest.raises(BadSuite, match="unknown key 'extra'"):
         expanded(str(tmp_path / "mine.yaml"))
+
+
+def test_the_sweep_over_length_asks_the_same_questions_in_growing_contexts() -> None:
+    made = {name: plan(config(tasks=name, limit="20")) for name in expanded("all_length")}
+    assert len({tuple((p.question, p.evidence) for p in one.probes) for one in made.values()}) == 1
+    sizes = {name: (one.trials[0].n_slots, one.num_frames) for name, one in made.items()}
+    assert sorted(sizes.values()) == [(4, 6), (8, 2), (8, 6), (8, 12), (8, 24), (12, 6)]

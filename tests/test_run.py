@@ -4,12 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vlbias import cli, scoring
+from vlbias import cli, scoring, session
 from vlbias.answers import Answer
 from vlbias.config import RunConfig
 from vlbias.errors import ConfigChanged
@@ -158,3 +159,21 @@ def test_the_command_ends_with_a_table_and_the_paths(tmp_path: Path, capsys: pyt
     assert "report.html" in out
     assert "accuracy" in out.lower()
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+
+
+def test_every_row_tells_how_full_the_window_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted model has no window; one is put in place of none."""
+    one = config(limit="1")
+    ask(one, plan(one), folder=tmp_path / "without")
+    assert {o.audit.fill_ratio for o in read(tmp_path / "without").outcomes} == {None}
+    loaded = session.load
+
+    def with_window(given: RunConfig) -> object:
+        model = loaded(given)
+        model.identity = replace(model.identity, context_window=110)
+        return model
+
+    monkeypatch.setattr(session, "load", with_window)
+    ask(one, plan(one), folder=tmp_path / "with")
+    ratios = {o.audit.fill_ratio for o in read(tmp_path / "with").outcomes}
+    assert ratios == {o.audit.n_tokens / 110 for o in read(tmp_path / "with").outcomes} and max(ratios) == 0.1
