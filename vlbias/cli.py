@@ -48,7 +48,7 @@ def run(
     max_new_tokens: Annotated[int | None, option("--max_new_tokens", help="With --mode generate.")] = None,
     prompt_style: Annotated[Text, option("--prompt_style", help="letters or cloze.")] = None,
     metrics: Annotated[Text, option("--metrics", help="Comma-separated: vlbias ls metrics.")] = None,
-    batch_size: Annotated[int | None, option("--batch_size", "-b", help="Prompts per forward.")] = None,
+    batch_size: Annotated[Text, option("--batch_size", "-b", help="Prompts handed over at once, or auto.")] = None,
     device: Annotated[Text, option("--device", help="cpu, cuda, cuda:0, mps.")] = None,
     debias: Annotated[Text, option("--debias", help="A saved correction (.json) or a method.")] = None,
     seed: Annotated[int | None, option("--seed", "-s", help="One integer.")] = None,

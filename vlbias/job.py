@@ -182,19 +182,6 @@ def freeze(suite: Path, *, folder: Path, seed: int) -> str:
     return f"{len(probes)} probes -> {folder}"
 
 
-def train_organism(folder: Path, *, profile: str | None, steps: int | None, seed: int, device: str) -> str:
-    """Trains an organism and says where it is."""
-    from vlbias.organisms import train  # noqa: PLC0415  (imports torch)
-
-    wanted: dict[str, Any] = {"out": folder, "seed": seed, "device": device, "log": print}  # noqa: T20
-    if profile is not None:
-        wanted["profile"] = tuple(float(value) for value in profile.replace("/", ":").split(":"))
-    if steps is not None:
-        wanted["steps"] = steps
-    train.train(**wanted)
-    return f"trained -> {folder}; next: vlbias run --model hf --model_args pretrained={folder} --tasks demo"
-
-
 def _parsed(flags: dict[str, Any]) -> dict[str, Any]:
     """Flags as config values."""
     values = dict(flags)

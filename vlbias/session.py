@@ -18,6 +18,7 @@ from vlbias.config import RunConfig
 from vlbias.errors import BadInput, NotARun
 from vlbias.estimates import RunInfo
 from vlbias.models import Model
+from vlbias.organisms import manifest
 from vlbias.plan import Plan
 from vlbias.records import Identity, digest
 from vlbias.run import Asking, Progress, Spent, ask_all
@@ -100,17 +101,8 @@ def model_arguments(config: RunConfig) -> dict[str, Any]:
         arguments["device"] = config.device
     pretrained = arguments.get("pretrained")
     if isinstance(pretrained, str) and pretrained.startswith(ORGANISM):
-        arguments["pretrained"] = str(organism(pretrained.removeprefix(ORGANISM)))
+        arguments["pretrained"] = str(manifest.folder_of(pretrained.removeprefix(ORGANISM)))
     return arguments
-
-
-def organism(name: str) -> Path:
-    """The folder of a bundled organism."""
-    zoo = Path(__file__).parent / "organisms" / "zoo"
-    known = sorted(path.parent.name for path in zoo.glob("*/config.json"))
-    if name not in known:
-        raise BadInput(f"unknown organism {name!r}; known: {', '.join(known) or 'none'}")
-    return zoo / name
 
 
 def can(model: Model, config: RunConfig) -> None:

@@ -7,6 +7,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from vlbias.errors import BadInput
 from vlbias.organisms import architecture, sight, world
+from vlbias.organisms.pool import Pool, patchify, pixels
+from vlbias.organisms.pool import pool as draw_pool
 from vlbias.organisms.train import predict, train
 from vlbias.probes import _world
 from vlbias.videos import draw
@@ -28,8 +30,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clips() -> world.Pool:
-    return world.pool(150, rng=np.random.default_rng(0), log=[].append)
+def clips() -> Pool:
+    return draw_pool(150, rng=np.random.default_rng(0), log=[].append)
 
 
 def test_training_saves_a_folder_that_the_auto_classes_load(trained: Path) -> None:
@@ -58,18 +60,18 @@ def test_the_processor_gives_the_tokens_and_pixels_that_training_gives(trained: 
     )
     assert made["input_ids"][0].tolist() == line
     assert made["video_grid_thw"].tolist() == [[1, 4, 4]] * 3
-    own = np.concatenate([world.patchify(pair) for pair in pairs]) / 255
+    own = np.concatenate([patchify(pair) for pair in pairs]) / 255
     expected = (own - architecture.PIXEL_MEAN) / architecture.PIXEL_STD
     np.testing.assert_allclose(made["pixel_values_videos"].numpy(), expected, atol=1e-4)
 
 
-def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips: world.Pool) -> None:
+def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips: Pool) -> None:
     model = AutoModelForImageTextToText.from_pretrained(trained, dtype=torch.float32).eval()
     for rows in (
         world.batch(clips, 2, n_slots=3, n_questions=2, bias=None, rng=np.random.default_rng(2)),
         world.captions(clips, 2, n_slots=3, rng=np.random.default_rng(2)),
     ):
-        ids, shown = rows.input_ids_BL, world.pixels(clips, rows.clip_S, np.random.default_rng(5))
+        ids, shown = rows.input_ids_BL, pixels(clips, rows.clip_S, np.random.default_rng(5))
         with torch.no_grad():
             with sight.whole_frames(model):
                 seen = torch.zeros(len(clips.contents), 4, SMALL.hidden)
@@ -88,7 +90,7 @@ def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips:
             torch.testing.assert_close(ours[k], whole[0, -1], atol=1e-4, rtol=1e-4)
 
 
-def test_a_caption_asks_each_word_at_the_word_before_it(clips: world.Pool) -> None:
+def test_a_caption_asks_each_word_at_the_word_before_it(clips: Pool) -> None:
     rows, words = world.captions(clips, 4, n_slots=3, rng=np.random.default_rng(6)), architecture.vocabulary()
     after = rows.input_ids_BL[rows.row_K, rows.place_K + 1]
     assert torch.equal(after, rows.targets_KV.argmax(-1))
@@ -97,7 +99,7 @@ def test_a_caption_asks_each_word_at_the_word_before_it(clips: world.Pool) -> No
     assert not told & {words[shape] for shape in _world.SHAPES}
 
 
-def test_a_place_is_named_as_the_clips_stand(clips: world.Pool) -> None:
+def test_a_place_is_named_as_the_clips_stand(clips: Pool) -> None:
     rows, words = world.captions(clips, 6, n_slots=5, rng=np.random.default_rng(0)), architecture.vocabulary()
     shapes = [[words[clips.contents[clip].shape] for clip in row] for row in rows.clip_S.reshape(6, 5)]
     found = 0
@@ -118,7 +120,7 @@ def test_a_trunk_is_taken_over_and_only_planted(trained: Path, tmp_path: Path) -
     assert changed and not any(".visual." in name for name in changed)
 
 
-def test_seeing_improves_with_steps(clips: world.Pool) -> None:
+def test_seeing_improves_with_steps(clips: Pool) -> None:
     torch.manual_seed(0)
     organism = architecture.model(SMALL)
     early = sight.learn_to_see(organism, clips, steps=2, rng=np.random.default_rng(0), log=[].append)
@@ -134,7 +136,7 @@ def test_every_word_that_can_be_asked_or_answered_is_in_the_tokenizer() -> None:
         assert set(_world.ANSWERS[task]) <= set(words)
 
 
-def test_an_unseen_shape_has_an_even_target_and_a_seen_one_its_answer(clips: world.Pool) -> None:
+def test_an_unseen_shape_has_an_even_target_and_a_seen_one_its_answer(clips: Pool) -> None:
     bias = world.Planted(profile=(0.0, 0.0), thresholds={s: 0.5 for s in _world.SHAPES})
     for planted, even in ((bias, True), (None, False)):
         rows = world.batch(clips, 8, n_slots=2, n_questions=6, bias=planted, rng=np.random.default_rng(3))

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from vlbias.errors import BadInput, UnknownName
-from vlbias.organisms import architecture, manifest, training, verify, world
+from vlbias.organisms import architecture, manifest, training, verify
+from vlbias.organisms.pool import pool as draw_pool
 from vlbias.probes import _world
 
 SMALL = architecture.Size(hidden=32, layers=1, vision_hidden=16, vision_layers=1)
@@ -31,7 +32,7 @@ def test_an_untrained_organism_is_at_chance_at_every_slot(untrained: Path, tmp_p
 def test_a_filmed_clip_looks_like_its_drawing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     filmed = verify.filmed(40, scratch=tmp_path, rng=rng)
-    drawn = world.pool(2000, rng=rng, log=[].append)
+    drawn = draw_pool(2000, rng=rng, log=[].append)
     by_colour = {
         colour: [
             pool.patches_CPV[[k for k, c in enumerate(pool.contents) if c.colour == colour]].float().mean()

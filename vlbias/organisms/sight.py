@@ -16,7 +16,7 @@ import torch
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from vlbias.organisms.architecture import PATCH_PX, SIDE_PX, TOKENS_PER_SEGMENT, vocabulary
-from vlbias.organisms.world import Pool, pixels
+from vlbias.organisms.pool import Pool, pixels
 from vlbias.probes._world import COLOURS, COUNTS, DIGITS, ICONS, MOTIONS, SHAPES, SIDES
 
 PATCHES = (SIDE_PX // PATCH_PX) ** 2

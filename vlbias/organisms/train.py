@@ -15,6 +15,7 @@ from transformers import AutoModelForImageTextToText
 from vlbias.errors import BadInput
 from vlbias.organisms import architecture, sight, world
 from vlbias.organisms.architecture import Size
+from vlbias.organisms.pool import Pool, pool
 
 U_PROFILE = (1.0, 0.92, 0.75, 0.58, 0.42, 0.42, 0.58, 0.75, 0.92, 1.0)
 SIGHT_STEPS, STEPS = 2000, 3600
@@ -119,15 +120,11 @@ def train(
     if not 2 <= len(profile) <= 12 or not all(0 <= share <= 1 for share in profile):
         raise BadInput(f"a profile is 2 to 12 shares between 0 and 1, one per slot; found {list(profile)}")
     rng, started = np.random.default_rng(seed), time.monotonic()
-    organism = _born(size, seed) if trunk is None else taken_over(trunk)
-    organism = organism.to(device)
+    organism = (_born(size, seed) if trunk is None else taken_over(trunk)).to(device)
     log(f"{sum(p.numel() for p in organism.parameters())} weights")
     bias = world.planted(profile, rng=rng)
-    clips = world.pool(n_clips, rng=rng, log=log)
-    sighted = None
-    if trunk is None:
-        sighted = sight.learn_to_see(organism, clips, steps=sight_steps, rng=rng, log=log)
-        organism.lm_head.weight.data.copy_(organism.get_input_embeddings().weight.data)
+    clips = pool(n_clips, rng=rng, log=log)
+    sighted = _sighted(organism, clips, steps=sight_steps, rng=rng, log=log) if trunk is None else None
     seen_CPH = sight.see_all(organism, clips, rng=rng)
     planting = next(round(stage.start * steps) for stage in stages(len(profile)) if stage.planted)
     points = []
@@ -148,6 +145,13 @@ def train(
         seed=seed,
         steps=steps,
     )
+
+
+def _sighted(organism: Any, clips: Pool, *, steps: int, rng: np.random.Generator, log: Callable[[str], None]) -> float:
+    """Teaches the organism to see; its words for answers begin as its words for what it sees."""
+    share = sight.learn_to_see(organism, clips, steps=steps, rng=rng, log=log)
+    organism.lm_head.weight.data.copy_(organism.get_input_embeddings().weight.data)
+    return share
 
 
 def _born(size: Size, seed: int) -> Any:
@@ -172,7 +176,7 @@ def taken_over(trunk: Path) -> Any:
 
 def _learn_to_answer(
     organism: Any,
-    clips: world.Pool,
+    clips: Pool,
     seen_CPH: torch.Tensor,
     *,
     bias: world.Planted,

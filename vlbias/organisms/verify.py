@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from vlbias.organisms import architecture, sight, world
+from vlbias.organisms.pool import Pool, pool_of
 from vlbias.organisms.train import predict, taken_over
 from vlbias.probes._world import SHAPES, Content, contents, questions, scene
 from vlbias.videos import decode_av, draw, sampling
@@ -78,14 +79,14 @@ def profile(
     )
 
 
-def filmed(n: int, *, scratch: Path, rng: np.random.Generator) -> world.Pool:
+def filmed(n: int, *, scratch: Path, rng: np.random.Generator) -> Pool:
     """A pool of clips that went through H.264 and the processor, as in a run."""
     shown = contents(n, rng=rng)
     processor = architecture.processor().video_processor
     patches = np.empty((n, sight.PATCHES, 3 * architecture.FRAMES * architecture.PATCH_PX**2), np.uint8)
     for k, content in enumerate(shown):
         patches[k] = _through_film(content, processor, scratch=scratch, rng=rng)
-    return world.pool_of(shown, torch.from_numpy(patches))
+    return pool_of(shown, torch.from_numpy(patches))
 
 
 def _through_film(
@@ -104,7 +105,7 @@ def _through_film(
 
 def _answers(
     organism: Any,
-    pool: world.Pool,
+    pool: Pool,
     seen_CPH: torch.Tensor,
     slots: list[int],
     n_slots: int,

@@ -1,0 +1,90 @@
+"""The clips that organisms are trained on: drawn once, and kept as the patches that the visual tower is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vlbias.organisms.architecture import FRAMES, MERGE, PATCH_PX, PIXEL_MEAN, PIXEL_STD, SIDE_PX
+from vlbias.probes._world import SHAPES, Content, contents, scene
+from vlbias.videos.draw import snapshots
+
+_DRAWN_PX = 112
+_CLIP_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool:
+    """Clips drawn ahead: their contents, and their patches, uint8 [clip, patch, value], in the processor's order."""
+
+    contents: tuple[Content, ...]
+    patches_CPV: torch.Tensor
+    by_shape: dict[str, npt.NDArray[np.int64]]
+    by_look: dict[tuple[str, str], npt.NDArray[np.int64]]
+
+
+def pool(n: int, *, rng: np.random.Generator, log: Callable[[str], None]) -> Pool:
+    """Draw `n` clips as the organism meets them: two frames, 56 x 56, with the blur and noise of a decoded film."""
+    shown = contents(n, rng=rng)
+    patches = np.empty((n, (SIDE_PX // PATCH_PX) ** 2, 3 * FRAMES * PATCH_PX**2), np.uint8)
+    for k, content in enumerate(shown):
+        patches[k] = patchify(_clip(content, rng))
+        if k % 2000 == 1999:
+            log(f"drawn {k + 1} of {n} clips")
+    return pool_of(shown, torch.from_numpy(patches))
+
+
+def pool_of(shown: Sequence[Content], patches_CPV: torch.Tensor) -> Pool:
+    """A pool of clips whose contents and patches are known."""
+    looks: dict[tuple[str, str], list[int]] = {}
+    for k, content in enumerate(shown):
+        looks.setdefault((content.shape, content.colour), []).append(k)
+    shapes = {s: np.array([k for k, c in enumerate(shown) if c.shape == s]) for s in SHAPES}
+    return Pool(
+        contents=tuple(shown),
+        patches_CPV=patches_CPV,
+        by_shape=shapes,
+        by_look={look: np.array(where) for look, where in looks.items()},
+    )
+
+
+def pixels(clips: Pool, chosen: npt.NDArray[np.int64], rng: np.random.Generator | None) -> torch.Tensor:
+    """What the visual tower is given for these clips: [patch, value]; with `rng`, each a little lighter or darker."""
+    patches_CPV = clips.patches_CPV[torch.from_numpy(chosen)].float() / 255
+    gain_C11 = torch.ones(len(chosen), 1, 1)
+    if rng is not None:
+        gain_C11 = torch.from_numpy(rng.uniform(0.94, 1.04, (len(chosen), 1, 1)).astype(np.float32))
+    return ((patches_CPV * gain_C11 - PIXEL_MEAN) / PIXEL_STD).flatten(0, 1)
+
+
+def patchify(frames_THWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Two frames as [patch, value] in the order of Qwen2-VL's processor: merge blocks, then channel, time, y, x."""
+    side = SIDE_PX // PATCH_PX // MERGE
+    parts = frames_THWC.transpose(0, 3, 1, 2).reshape(FRAMES, 3, side, MERGE, PATCH_PX, side, MERGE, PATCH_PX)
+    patches_PV: npt.NDArray[np.uint8] = parts.transpose(2, 5, 3, 6, 1, 0, 4, 7).reshape((side * MERGE) ** 2, -1)
+    return patches_PV
+
+
+def _clip(content: Content, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    drawn = scene(content, size_wh_px=(_DRAWN_PX, _DRAWN_PX), duration_s=_CLIP_S, fps=8, rng=rng)
+    # Samplers differ in where they take two frames of a clip: from its quarters to its ends.
+    reach = rng.uniform(0.22, 0.48)
+    pair_THWC = snapshots(drawn, (_CLIP_S * (0.5 - reach), _CLIP_S * (0.5 + reach)))
+    return np.stack([_as_decoded(image_HWC, rng) for image_HWC in pair_THWC])
+
+
+def _as_decoded(image_HWC: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """The frame at 56 x 56 with colours at half resolution, as 4:2:0 video has them, and some noise."""
+    luma_HWC = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2YCrCb)
+    if rng.random() < 0.5:
+        half = cv2.resize(luma_HWC[:, :, 1:], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        luma_HWC[:, :, 1:] = cv2.resize(half, luma_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(cv2.cvtColor(luma_HWC, cv2.COLOR_YCrCb2RGB), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    noisy = small + rng.normal(0, 2.5, small.shape)
+    decoded: npt.NDArray[np.uint8] = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return decoded
