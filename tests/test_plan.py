@@ -138,3 +138,8 @@ def test_the_sweep_over_length_asks_the_same_questions_in_growing_contexts() -> 
     assert len({tuple((p.question, p.evidence) for p in one.probes) for one in made.values()}) == 1
     sizes = {name: (one.trials[0].n_slots, one.num_frames) for name, one in made.items()}
     assert sorted(sizes.values()) == [(4, 6), (8, 2), (8, 6), (8, 12), (8, 24), (12, 6)]
+
+
+def test_numbers_of_images_are_not_asked_in_another_order() -> None:
+    with pytest.raises(BadSuite, match="numbers of its images, so they have no other order"):
+        plan(config(tasks="images", limit="4", option_orders="cyclic"))

@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -64,3 +65,25 @@ def test_the_file_holds_what_the_screen_shows(report, tmp_path):
 def test_the_terminal_report_loads_neither_matplotlib_nor_torch():
     code = "import sys, vlbias.reports.terminal; sys.exit(bool({'matplotlib', 'torch', 'jinja2'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_no_sweep_over_slots_is_shown_in_a_table_of_its_own(empty):
+    points = {"unit": "points", "n": 60, "low": 3.0, "high": 9.0}
+    judged = [Estimate(metric="judge_place_share", slot=0, value=6.0, **points)]
+    placed = [Estimate(metric="placement_accuracy_change", task="after", value=5.5, **points)]
+    by_task = [Estimate(metric="judge_place_share", task="colour", slot=0, value=77.7, **points)]
+    cells = [Estimate(metric="preference_index_pair", cell=(0, 1), value=88.8, unit="points")]
+    text = shown(replace(empty, estimates=(*judged, *placed, *by_task, *cells)))
+    assert "judge_place_share, slot 1" in text and "placement_accuracy_change, after" in text
+    assert "3.0 to 9.0" in text and "77.7" not in text and "88.8" not in text
+
+
+def test_a_sweep_over_slots_keeps_its_few_numbers(report):
+    extra = Estimate(metric="context_fill", value=12.5, unit="points")
+    assert "context_fill" not in shown(replace(report, estimates=(*report.estimates, extra)))
+
+
+def test_more_rows_than_a_screen_are_counted(empty):
+    many = tuple(Estimate(metric=f"m{k:02d}", value=1.0, unit="points") for k in range(45))
+    text = shown(replace(empty, estimates=many))
+    assert "m39" in text and "m40" not in text and "5 more estimates are in tables/estimates.csv" in text

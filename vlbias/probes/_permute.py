@@ -40,6 +40,11 @@ def orders_of(trial: Trial, *, rule: Rule, seed: int) -> list[tuple[str, Order]]
     """The named orders of one trial; its own order comes first, except when the right option is moved."""
     base, n = trial.option_order, len(trial.option_order)
     where = f"probe {trial.probe.probe_id}"
+    if ("asks", "index") in trial.factors:
+        raise BadSuite(
+            f"{where}: its options are the numbers of its images, so they have no other order; "
+            "leave option_orders out, or ask for content alone (asks: [content])"
+        )
     if rule == "cyclic":
         return [(f"cyclic{k}", base[k:] + base[:k]) for k in range(n)]
     if rule == "full":

@@ -15,7 +15,9 @@ from vlbias.reports import Report
 from vlbias.reports._plot import plot
 from vlbias.reports._reading import (
     CONTRASTS,
+    LEVELGAUGE,
     SPREAD,
+    coordinates,
     curve,
     failures,
     first_reasons,
@@ -44,6 +46,7 @@ SHOWN = (
     "unparsed_rate",
     "attrition_test",
 )
+MOST_ROWS = 40
 
 
 def render(report: Report, *, paths: Sequence[Path], console: Console, plain: bool | None = None) -> None:
@@ -60,9 +63,14 @@ def render(report: Report, *, paths: Sequence[Path], console: Console, plain: bo
         console.print(Text(drawn), no_wrap=True, overflow="crop")
         console.print()
     found = [e for metric in SHOWN if (e := pick(report, metric)) is not None]
-    if known(found):
-        console.print(_table(known(found), ascii_only=ascii_only))
-    for line in (missing(found), *_levelgauge(report)):
+    more = [] if points else of_orders(report)
+    for rows in (known(found), known(more)[:MOST_ROWS]):
+        if rows:
+            console.print(_table(rows, ascii_only=ascii_only))
+    left = len(known(more)) - MOST_ROWS
+    if left > 0:
+        console.print(f"{left} more estimates are in tables/estimates.csv")
+    for line in (missing([*found, *more]), *_levelgauge(report)):
         if line:
             console.print(_safe(line, ascii_only=ascii_only))
     _failures(report, console, ascii_only=ascii_only)
@@ -77,6 +85,18 @@ def write(report: Report, *, folder: Path) -> list[Path]:
     return [save(folder / "report.txt", page.getvalue())]
 
 
+def of_orders(report: Report) -> list[Estimate]:
+    """What a run that is no sweep over slots measured: each estimate over all tasks, or per task where only so.
+
+    Cells of a map are left to the figures.
+    """
+    rows = [
+        e for e in report.estimates if e.metric not in SHOWN and e.cell is None and not e.metric.startswith(LEVELGAUGE)
+    ]
+    whole = {e.metric for e in rows if e.task == "all"}
+    return [e for e in rows if e.task == "all" or e.metric not in whole]
+
+
 def _table(rows: Sequence[Estimate], *, ascii_only: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("estimate")
@@ -84,9 +104,14 @@ def _table(rows: Sequence[Estimate], *, ascii_only: bool) -> Table:
         table.add_column(head, justify="right")
     for e in rows:
         bounds = interval(e).partition(":")[0] if e.low is None or e.high is None else interval(e)
-        cells = (title(e.metric), said(e), bounds, reference(e), p_value(e), str(e.n))
+        cells = (_name(e), said(e), bounds, reference(e), p_value(e), str(e.n))
         table.add_row(*(_safe(cell, ascii_only=ascii_only) for cell in cells))
     return table
+
+
+def _name(e: Estimate) -> str:
+    where = [clean(e.task, 40)] if e.task != "all" else []
+    return ", ".join([title(e.metric), *where, *filter(None, [coordinates(e)])])
 
 
 def _levelgauge(report: Report) -> list[str]:
