@@ -29,6 +29,7 @@ SPECIAL = {
     "llava": ["<image>", "<video>"],
     "internvl": ["<IMG_CONTEXT>", "<video>", "<img>", "</img>"],
     "gemma": ["<image_soft_token>", "<start_of_image>", "<end_of_image>"],
+    "smolvlm": ["<image>", "<video>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"],
 }  # fmt: skip
 ATTRIBUTES = {
     "qwen": ("image_token", "video_token", "vision_bos_token", "vision_eos_token"),
@@ -36,6 +37,7 @@ ATTRIBUTES = {
     "llava": ("image_token", "video_token"),
     "internvl": ("context_image_token", "video_token", "start_image_token", "end_image_token"),
     "gemma": ("image_token", "boi_token", "eoi_token"),
+    "smolvlm": ("image_token", "video_token", "fake_image_token", "global_image_token", "end_of_utterance_token"),
 }
 
 
@@ -66,6 +68,7 @@ TEMPLATES = {
     "llava": template("<image>", "<video>", media_first=True),
     "internvl": template("<IMG_CONTEXT>\n", "<video>\n"),
     "gemma": template("<start_of_image>", "").replace("x.text", "x.text | trim"),
+    "smolvlm": template("<image>", "<video>"),
 }
 
 
@@ -168,8 +171,23 @@ def gemma3():
     return tf.Gemma3ForConditionalGeneration(config), reader
 
 
+def smolvlm():
+    vision = dict(patch_size=14, **VISION)
+    config = tf.SmolVLMConfig(
+        text_config=dict(model_type="llama", **TEXT), vision_config=vision, image_token_id=4, scale_factor=2
+    )
+    size = dict(longest_edge=28)
+    images = tf.SmolVLMImageProcessor(size=size, max_image_size=size, do_image_splitting=False)
+    sampled = dict(max_frames=8, fps=2, video_size=size)
+    videos = tf.SmolVLMVideoProcessor(size=size, max_image_size=size, video_sampling=sampled)
+    reader = tf.SmolVLMProcessor(
+        images, tokenizer("smolvlm"), videos, image_seq_len=1, chat_template=TEMPLATES["smolvlm"]
+    )
+    return tf.SmolVLMForConditionalGeneration(config), reader
+
+
 QWENS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v")
-OTHERS = {f.__name__: f for f in (llava_onevision, internvl, video_llava, gemma3)}
+OTHERS = {f.__name__: f for f in (llava_onevision, internvl, video_llava, gemma3, smolvlm)}
 
 
 @pytest.fixture(scope="session")

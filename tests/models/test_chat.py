@@ -42,7 +42,7 @@ def turned(frames):
 def test_segments_of_both_turns_are_found_in_their_turn(model, turned, system) -> None:
     prompt = turned(system)
     text, chars = written(model.processor, prompt, model._style)
-    user = text.rindex("user\n")
+    user = text.lower().rindex("user")
     places = dict(chars)
     assert places[0][1] <= places[1][0] < places[1][1] <= user < places[2][0]
     encoded = model.encoded(prompt)
