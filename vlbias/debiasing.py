@@ -107,6 +107,9 @@ def trialled(
     if hand is None:
         raise NotApplicable(f"{arm.text}: not applicable: it asks the model, and only stored rows are at hand")
     trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]
+    if hasattr(arm.method, "fitted"):
+        told = arm.method.fitted([r for r in parts.fitting(outcomes) if isinstance(r, Answer)])
+        arm = replace(arm, method=told)
     with _applied(arm, hand, seed=seed) as asking:
         rows = [*asked_again(hand, trials, asking), *(r for r in held_out if isinstance(r, Failure))]
     counted: Any = asking.model

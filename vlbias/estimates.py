@@ -157,7 +157,8 @@ class MethodProof:
     """What a correction does on held-out probes: `changes` of accuracy, gap and head_minus_tail, by name.
 
     `reduction` is the share of the gap that is gone with its interval, None where there was no gap.
-    `recall_spread` is RStd before and after. `n` counts probes.
+    `recall_spread` is RStd before and after. `flips` are the flip rates before and after: the share of probes whose
+    choice changes with the slot, in points. `n` counts probes.
     """
 
     method: str
@@ -168,6 +169,7 @@ class MethodProof:
     curve_before: tuple[float, ...]
     curve_after: tuple[float, ...]
     recall_spread: tuple[float | None, float | None]
+    flips: tuple[Estimate, Estimate]
     failures: int
     shape: str = ""
     cost: MethodCost | None = None

@@ -10,7 +10,8 @@ import numpy as np
 
 from vlbias.answers import Answer, Failure, Outcome
 from vlbias.errors import BadInput
-from vlbias.estimates import Change, MethodProof
+from vlbias.estimates import Change, Estimate, MethodProof
+from vlbias.metrics import flips
 from vlbias.metrics._blocks import Blocks, Floats, blocks, gold_points, right_points
 from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, percentile
 
@@ -73,6 +74,7 @@ def prove(
         "gap": lambda c: np.asarray(c @ gap_P),
         "head_minus_tail": lambda c: np.asarray(c @ head_tail_weights(n_slots)),
     }
+    flipped = _flip_rate(vanilla, kept, rng=rng)
     found: dict[str, MethodProof] = {}
     for k, (name, rows) in enumerate(corrected.items(), start=1):
         pair = _Pair(sums[0], sums[k], curves_BP[0], curves_BP[k], swaps_BG, n_G)
@@ -85,6 +87,7 @@ def prove(
             curve_before=tuple(map(float, sums[0].sum(axis=0) / n_G.sum())),
             curve_after=tuple(map(float, sums[k].sum(axis=0) / n_G.sum())),
             recall_spread=(_recall_spread(vanilla, kept), _recall_spread(rows, kept)),
+            flips=(flipped, _flip_rate(rows, kept, rng=rng)),
             failures=sum(isinstance(r, Failure) for r in rows),
         )
     return _adjusted(found)
@@ -154,6 +157,10 @@ def _common(arms: Sequence[Rows]) -> set[str]:
 
 def _table(rows: Rows, kept: set[str]) -> Blocks:
     return blocks([row for row in rows if row.asked.probe_id in kept], right_points)
+
+
+def _flip_rate(rows: Rows, kept: set[str], *, rng: np.random.Generator) -> Estimate:
+    return flips.measure([row for row in rows if row.asked.probe_id in kept], rng=rng)[0]
 
 
 def _recall_spread(rows: Rows, kept: set[str]) -> float | None:

@@ -253,7 +253,7 @@ def test_a_scripted_model_is_refused() -> None:
         ("pine", {"order": "random"}, "order='random'"),
         ("pine", {"layers": [-1]}, "layers=\\[-1\\]"),
         ("sofa", {"sigma": 2.0}, "sigma=2.0"),
-        ("profile_pine", {}, "best_slot=None"),
+        ("profile_pine", {"best_slot": -1}, "best_slot=-1"),
     ],
 )
 def test_a_bad_option_is_refused_with_what_would_be_right(method, options, words) -> None:

@@ -64,7 +64,11 @@ class Reorder(Protocol):
 
 
 class Patch(Protocol):
-    """Inside: a change of the model that a context manager puts in and takes out, also after an error."""
+    """Inside: a change of the model that a context manager puts in and takes out, also after an error.
+
+    A patch with a setting that is measured has one more function: `fitted(answers) -> Patch`, of the answers of the
+    unpatched model to fitting probes.
+    """
 
     def needs(self, setting: Setting) -> None:
         """Raises NotApplicable, with what is missing and what would give it."""

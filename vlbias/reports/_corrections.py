@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 
 from matplotlib.figure import Figure
 
-from vlbias.estimates import Change, MethodProof, Proof
+from vlbias.estimates import Change, Estimate, MethodProof, Proof
 from vlbias.reports._draw import PAPER, encoded
 from vlbias.reports._text import clean, save
 
 Row: TypeAlias = dict[str, Any]
 REDUCTION_GOAL = 0.7
-COLUMNS = ("method", "accuracy", "change [95 %]", "gap", "gap left [95 %]", "cut", "RStd", "passes", "verdict")
+COLUMNS = ("method", "accuracy", "change [95 %]", "gap", "gap left [95 %]", "cut", "flips", "RStd", "passes", "verdict")
 WHY = {
     "after": "it rescales option scores: evidence lost before the logits does not come back",
     "before": "the orders or contrasts that it asks do not undo this bias",
@@ -38,6 +38,8 @@ def rows(proof: Proof) -> list[Row]:
             _row(f"{m.method}_gap_before", gap.before, gap.before_interval),
             _row(f"{m.method}_gap_after", gap.after, gap.after_interval, ok=not grew),
             _row(f"{m.method}_accuracy_change", accuracy.change, accuracy.change_interval, ok=not m.loses_accuracy),
+            _row(f"{m.method}_flips_before", m.flips[0].value, _interval(m.flips[0])),
+            _row(f"{m.method}_flips_after", m.flips[1].value, _interval(m.flips[1])),
             _row(f"{m.method}_cost", cost.passes if cost else None, None),
         ]
     best = proof.best
@@ -91,6 +93,7 @@ def notes(proof: Proof) -> list[str]:
         f"probes ({proof.n_fit_clusters} source clips); measured on {first.n} held-out probes of {first.clusters}",
         "p-values: vanilla and corrected swapped within source clips, Holm over the methods; intervals: bootstrap over "
         "source clips; passes: prompts per trial beside 1 of vanilla, without what was asked once to fit",
+        "flips: probes whose choice changes with the slot, percent; RStd: spread of recall over the places of options",
     ]
     if proof.vanilla_seconds_per_trial is not None:
         out.append(f"vanilla takes {proof.vanilla_seconds_per_trial:.4g} s per trial on this machine")
@@ -151,10 +154,17 @@ def _row(
     return {"name": name, "value": value, "low": low, "high": high, "goal": goal, "ok": ok}
 
 
+def _interval(found: Estimate) -> tuple[float, float] | None:
+    return None if found.low is None or found.high is None else (found.low, found.high)
+
+
 def _line(m: MethodProof) -> tuple[str, ...]:
     accuracy, gap = m.changes["accuracy"], m.changes["gap"]
     reduced = "-" if m.reduction is None else f"{100 * m.reduction[0]:.0f} %"
-    spread = " > ".join("-" if v is None else f"{v:.1f}" for v in m.recall_spread)
+    spread, flips = (
+        " > ".join("-" if v is None else f"{v:.1f}" for v in pair)
+        for pair in (m.recall_spread, (m.flips[0].value, m.flips[1].value))
+    )
     return (
         clean(m.method, 60),
         f"{accuracy.after:.1f}",
@@ -162,6 +172,7 @@ def _line(m: MethodProof) -> tuple[str, ...]:
         f"{gap.before:.1f}",
         f"{gap.after:.1f} [{gap.after_interval[0]:.1f}, {gap.after_interval[1]:.1f}]",
         reduced,
+        flips,
         spread,
         f"{m.cost.passes:.2f}" if m.cost else "-",
         verdict(m),
