@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from vlbias.estimates import Estimate
+from vlbias.estimates import Estimate, Reference
 from vlbias.reports import figures, html
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -128,3 +128,27 @@ def test_counts_without_intervals_say_why(pages):
 def test_the_file_is_the_page(empty, tmp_path):
     (path,) = html.write(empty, folder=tmp_path)
     assert path.read_text() == html.page(empty)
+
+
+def test_how_intervals_were_made_is_said_whole_and_once_for_all_rows_made_so(report):
+    how = "clustered t, " + "with every cluster of source clips drawn again as a whole, " * 3 + "the end"
+    tested = [
+        Estimate(metric=f"accuracy_{name}", value=9.5, low=1.0, high=18.0, interval=how, unit="points", n=9)
+        for name in html.reading.CONTRASTS
+    ]
+    page = html.page(replace(report, estimates=tested))
+    assert page.count(how) == 1 and "Accuracy: head minus middle, Accuracy: neighbour minus middle" in page
+
+
+def test_a_run_of_conflicts_opens_with_its_preference_and_asks_for_no_curve(report):
+    test = Reference(mean=0.0, low=-9.0, high=9.0, p_value=0.012, method="exchanged")
+    index = Estimate(metric="preference_index", value=-21.5, low=-30.0, high=-8.0, unit="points", n=60, reference=test)
+    cells = [
+        replace(index, metric="preference_index_pair", task=task, cell=(0, k), reference=None)
+        for task in ("all", "colour") for k in (1, 2)
+    ]  # fmt: skip
+    page = html.page(replace(report, estimates=[index, *cells]))
+    told = "Preference for the head over the neighbour: −21.5 points (95 % interval −30.0 to −8.0, p = 0.012)."
+    assert told in page and "No curve can be drawn" not in page and "shape of the effect" not in page
+    assert page.index("<summary>The same, task by task") > page.index("slot of the one nearer to the head")
+    assert "No curve can be drawn" in html.page(replace(report, estimates=[]))

@@ -20,6 +20,7 @@ Grid: TypeAlias = Sequence[Sequence[float | None]]
 CELL_IN = 0.52
 MARGIN_IN = (1.15, 0.95)
 MOST_WORDED = 12
+AXES = {"preference_index_pair": ("slot of the one nearer to the head", "slot of the one nearer to the question")}
 FAINTEST, STRONGEST = 0.05, 0.55
 
 
@@ -29,6 +30,7 @@ class Map:
 
     title: str
     unit: str
+    task: str
     values_RC: Grid
     low_RC: Grid
     high_RC: Grid
@@ -61,13 +63,15 @@ def _map(metric: str, task: str, unit: str, found: Sequence[Estimate]) -> Map:
     plain = Map(
         title=clean(said, 90),
         unit=clean(unit, 20),
+        task=task,
         values_RC=grids["value"],
         low_RC=grids["low"],
         high_RC=grids["high"],
     )
     named = [note.removeprefix("axes: ").split(" x ") for e in found for note in e.notes if note.startswith("axes: ")]
-    if named and len(named[0]) == 2:
-        return replace(plain, row_label=clean(named[0][0], 40), column_label=clean(named[0][1], 40))
+    labels = named[0] if named else AXES.get(metric, ())
+    if len(labels) == 2:
+        return replace(plain, row_label=clean(labels[0], 40), column_label=clean(labels[1], 40))
     return plain
 
 

@@ -33,6 +33,15 @@ TITLES = {
     "failure_rate": "Failures",
     "unparsed_rate": "Replies that could not be read",
     "attrition_test": "Failures depend on the slot",
+    "preference_index": "Preference for the head over the neighbour",
+    "preference_index_pair": "Preference for the head by pair of slots; below 0 the neighbour is believed",
+    "preference_head": "The segment nearer to the head is believed",
+    "preference_neighbour": "The segment nearer to the question is believed",
+    "preference_other": "Neither of the two is believed",
+    "preference_head_both_orders": "Nearer to the head is believed in both orders",
+    "preference_neighbour_both_orders": "Nearer to the question is believed in both orders",
+    "preference_same_content": "The same content is believed in both orders",
+    "preference_distance_slope": "Preference per slot of distance",
 }
 CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "middle_minus_ends", "slope", "curvature")
 SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
@@ -106,6 +115,25 @@ def _gauged(e: Estimate | None) -> str:
     return f"{e.value:.3f}" if e.metric == LEVELGAUGE + "CM" else number(e.value, "points")
 
 
+def methods(estimates: Sequence[Estimate]) -> list[tuple[str, str]]:
+    """How intervals and p-values were made, each way once, with the names of the estimates that it made."""
+    made: dict[str, list[str]] = {}
+    for e in estimates:
+        by = (e.interval, e.reference.method if e.reference else "", e.adjusted)
+        how = "; ".join(clean(part, 300) for part in by if part)
+        if how:
+            made.setdefault(how, []).append(title(e.metric))
+    return [(how, ", ".join(dict.fromkeys(names))) for how, names in made.items()]
+
+
+def whole_run(report: Report) -> list[Estimate]:
+    """The tested numbers over all tasks of a run that has no curve over slots, such as one of order or conflict."""
+    if known(curve(report, "accuracy")):
+        return []
+    rest = [e for e in known(others(report)) if e.task == "all" and e.slot is None and e.cell is None]
+    return [e for e in rest if e.reference is not None and e.reference.p_value is not None]
+
+
 def others(report: Report) -> list[Estimate]:
     """Every estimate that no other table or figure of a page shows, so that nothing measured is lost."""
     return [e for e in report.estimates if not _shown(e)]
@@ -155,7 +183,7 @@ def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
 
 def signed(metric: str) -> bool:
     """Whether a metric is a difference, so that its sign matters."""
-    return metric.endswith((*CONTRASTS, "minus_alone"))
+    return metric.endswith((*CONTRASTS, "minus_alone", "_change", "_index", "_index_pair", "_slope"))
 
 
 def said(estimate: Estimate) -> str:

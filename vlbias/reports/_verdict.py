@@ -5,9 +5,21 @@ from __future__ import annotations
 from vlbias.answers import Failure, Tally
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
-from vlbias.reports._reading import interval, n_probes, n_slots, number, p_value, pick, suite_name
+from vlbias.reports._reading import (
+    interval,
+    n_probes,
+    n_slots,
+    number,
+    p_value,
+    pick,
+    said,
+    suite_name,
+    title,
+    whole_run,
+)
 from vlbias.reports._text import model_name
 
+MOST_SAID = 3
 SHAPES = {
     "none": "no effect of position was found, which is not proof that there is none",
     "head": "answers are best when the evidence stands at the head, far from the question",
@@ -21,8 +33,9 @@ SHAPES = {
 
 def sentences(report: Report) -> list[str]:
     """The verdict, sentence by sentence: what was asked, the shape, how big, failures, and the limits."""
-    said = [_asked(report), _shape(pick(report, "shape")), *_sizes(report), _failed(report)]
-    return [s for s in [*said, _limits(report)] if s]
+    orders = whole_run(report)
+    found = [_tested(e) for e in orders[:MOST_SAID]] if orders else [_shape(pick(report, "shape")), *_sizes(report)]
+    return [s for s in [_asked(report), *found, _failed(report), _limits(report)] if s]
 
 
 def paragraph(report: Report) -> str:
@@ -39,6 +52,13 @@ def _asked(report: Report) -> str:
     if counted:
         return f"For {name} on {suite}, only counts of {counted} answers over {slots} slots are known."
     return f"{name} has no stored answers on {suite}."
+
+
+def _tested(e: Estimate) -> str:
+    """One number of a run without a curve, with what it would be without an effect of order."""
+    bounds = f"{100 * e.confidence:.0f} % interval {interval(e)}" if e.low is not None else f"interval {interval(e)}"
+    p = p_value(e)
+    return f"{title(e.metric)}: {said(e)} ({bounds}, p {p if p.startswith('<') else '= ' + p})."
 
 
 def _shape(shape: Estimate | None) -> str:

@@ -41,7 +41,8 @@ def figures(report: Report) -> dict[str, Figure]:
         page = f"_{first // TASKS_PER_FIGURE + 1}" if first else ""
         found[f"accuracy_by_task{page}"] = grid_figure(curves[first : first + TASKS_PER_FIGURE], palette=PAPER)
     for k, drawn in enumerate(_maps.maps(report)):
-        found[f"map_{k + 1}_{_file_name(drawn.title)}"] = _maps.figure(drawn, palette=PAPER)
+        said = drawn.title if drawn.task == "all" else drawn.task
+        found[f"map_{k + 1}_{_file_name(said)}"] = _maps.figure(drawn, palette=PAPER)
     return found
 
 

@@ -45,7 +45,7 @@ def page(report: Report) -> str:
         headline=headline(report),
         figures=figures(report),
         multiples=multiples(report),
-        maps=[(m.title, m.unit, Markup(_maps.heatmap(m, name=f"map{k}"))) for k, m in enumerate(_maps.maps(report))],  # noqa: S704
+        maps=maps(report),
         curve=reading.curve(report, "accuracy"),
         levels=[e for e in report.estimates if e.slot is None and e.metric in reading.LEVELS],
         gold_curve=reading.curve(report, "gold_probability") + reading.curve(report, "gold_logprob"),
@@ -66,7 +66,17 @@ def page(report: Report) -> str:
 def headline(report: Report) -> list[Estimate]:
     """The few numbers that stand large at the top."""
     names = ("accuracy", "accuracy_head_minus_middle", "accuracy_neighbour_minus_middle", "accuracy_range")
-    return [e for e in _present(report, names) if e.value is not None]
+    curve = [e for e in _present(report, names) if e.value is not None]
+    return curve or reading.whole_run(report)[:4]
+
+
+def maps(report: Report) -> list[dict[str, Any]]:
+    """The maps, those of all tasks together first."""
+    drawn = sorted(_maps.maps(report), key=lambda m: m.task != "all")
+    return [
+        {"title": m.title, "unit": m.unit, "task": m.task, "svg": Markup(_maps.heatmap(m, name=f"map{k}"))}  # noqa: S704
+        for k, m in enumerate(drawn)
+    ]
 
 
 def figures(report: Report) -> list[dict[str, Any]]:
