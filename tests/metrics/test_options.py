@@ -89,3 +89,14 @@ def test_gold_that_never_moves_has_no_recall_but_shares():
     found = measured(rows)
     assert found["option_recall", "all", None].value is None
     assert found["option_share", "all", 0].value is not None
+
+
+def test_spread_and_divergence_less_their_reference_hold_zero_without_a_love_and_not_with_one():
+    rng = np.random.default_rng(8)
+    names = ("option_rstd_above_reference", "option_kl_above_reference")
+    runs = [measured(cyclic(rng, probes=48), seed=s) for s in range(30)]
+    for name in names:
+        found = [run[name, "all", None] for run in runs]
+        assert sum(e.low <= 0 <= e.high for e in found) >= 26
+        assert abs(np.mean([e.value for e in found])) < np.mean([e.reference.high for e in found])
+        assert measured(cyclic(rng, first=0.5))[name, "all", None].low > 0

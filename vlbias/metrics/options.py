@@ -26,9 +26,18 @@ from vlbias.metrics._resample import (
 ROTATED = "displayed places rotated or mirrored within clusters"
 FLIPPED = "sign of each cluster's mean change flipped"
 BASIC = f"cluster bootstrap, basic, {BOOTSTRAP_DRAWS} draws, cut at 0; read it with the reference"
+CENTRED = f"cluster bootstrap, basic about the mean of the draws, {BOOTSTRAP_DRAWS} draws"
 SAME = Reference(mean=100.0, low=100.0, high=100.0, p_value=None, method="by definition, for a model without noise")
 NEVER = Reference(mean=0.0, low=0.0, high=0.0, p_value=None, method="by definition, for a model without noise")
-NAMES = ("option_rstd", "option_kl", "option_consistency", "option_accuracy_change", "option_prediction_change")
+NAMES = (
+    "option_rstd",
+    "option_rstd_above_reference",
+    "option_kl",
+    "option_kl_above_reference",
+    "option_consistency",
+    "option_accuracy_change",
+    "option_prediction_change",
+)
 CONSTANT = "the same in every bootstrap draw"
 NOT_WHOLE = "gold never stands at some place"
 
@@ -51,7 +60,8 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     """Recall and share of choices of each displayed place (`slot`), and how far orders change answers, in points.
 
     `option_rstd` is the standard deviation (ddof 0) of recall over places (Zheng et al. 2024); `option_kl` the
-    divergence of the shares from uniform, in nats: both are positive without any bias, which the reference shows.
+    divergence of the shares from uniform, in nats: both are positive without any bias, which the reference shows;
+    `..._above_reference` is what is left without the reference's mean, about 0 without a bias.
     `option_consistency` is the share of questions whose content chosen is the same in all orders.
     `option_accuracy_change` is accuracy in the other orders less that in the first, `option_prediction_change` the
     share of other orders whose content chosen differs from the first. A question enters only if every order of it
@@ -194,13 +204,33 @@ def _summaries(
         value, null_B = float(of(observed_1K)[0]), of(null_BK)
         one = replace(one, value=value, reference=reference(null_B, p_value=p_at_least(null_B, value), method=ROTATED))
         drawn_B = None if drawn_BK is None else of(drawn_BK)
+        # Its p-value is that of the line above it; twice told, it would count twice where p-values are adjusted.
+        above = replace(
+            one,
+            metric=f"{metric}_above_reference",
+            value=value - float(null_B.mean()),
+            reference=reference(null_B - null_B.mean(), p_value=None, method=ROTATED),
+        )
         if drawn_B is None or np.ptp(drawn_B) < 1e-9:
-            out.append(replace(one, interval=f"not available: {'one cluster' if drawn_B is None else CONSTANT}"))
+            why = f"not available: {'one cluster' if drawn_B is None else CONSTANT}"
+            out += [replace(one, interval=why), replace(above, interval=why)]
             continue
         low, high = np.quantile(drawn_B, [0.025, 0.975])
         limits = max(0.0, float(2 * value - high)), max(0.0, float(2 * value - low))
         out.append(replace(one, low=limits[0], high=limits[1], interval=BASIC))
+        out.append(_above(above, drawn_B))
     return out
+
+
+def _above(one: Estimate, drawn_B: Floats) -> Estimate:
+    """The interval of a spread less its reference: as far to each side as the draws lie from their own mean.
+
+    The draws carry the noise of the questions twice, so their mean is too high by about the reference; centred on it
+    they tell the width alone.
+    """
+    assert one.value is not None
+    low, high = np.quantile(drawn_B - drawn_B.mean(), [0.025, 0.975])
+    return replace(one, low=one.value - float(high), high=one.value - float(low), interval=CENTRED)
 
 
 def _percentile(one: Estimate, drawn_B: Floats | None, *, bounds: tuple[float, float]) -> Estimate:
