@@ -1,13 +1,14 @@
 """What several runs of a model say together."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from vlbias import cli, fingerprint, job, session
 from vlbias import config as configs
-from vlbias import fingerprint, session
-from vlbias.errors import BadInput
+from vlbias.errors import BadInput, NotARun
 from vlbias.plan import plan
 
 
@@ -40,13 +41,36 @@ def test_one_run_alone_has_a_fingerprint_too(runs: Path) -> None:
 def test_the_page_the_figure_and_the_numbers_are_written(runs: Path, tmp_path: Path) -> None:
     marks = fingerprint.fingerprint(runs)
     paths = fingerprint.write(marks, folder=tmp_path)
-    assert [path.name for path in paths] == ["fingerprint.json", "fingerprint.svg", "fingerprint.html"]
+    assert [path.name for path in paths] == [f"fingerprint.{kind}" for kind in ("json", "svg", "html", "md")]
     kept = json.loads(paths[0].read_text(), parse_constant=lambda name: pytest.fail(name))
     assert [row["estimate"]["value"] for row in kept] == [mark.estimate.value for mark in marks]
     page = paths[2].read_text()
     assert page.count("<tr>") == len(marks) + 1 and page.count("<svg") == 1 and "scripted" in page
     assert "no context window" in page
     assert str(runs) not in page + paths[0].read_text()
+    section = paths[3].read_text().splitlines()
+    assert section[0] == "## Position fingerprint" and "![Position biases by panel](fingerprint.svg)" in section
+    rows = [line for line in section if line.startswith(("| judge", "| conflict"))]
+    assert len(rows) == sum(mark.estimate.value is not None for mark in marks)
+    assert any("without a value" in line for line in section)
+
+
+def test_the_card_of_several_runs_is_their_fingerprint_and_of_one_its_own(runs: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(runs, both)
+    assert [path.name for path in job.card(both)][-1] == "fingerprint.md"
+    assert "card.md" in {path.name for path in job.card(both / "judge")}
+    with pytest.raises(NotARun):
+        job.card(both / "notes")
+
+
+def test_a_run_of_several_suites_ends_with_their_fingerprint(tmp_path: Path) -> None:
+    words = ["--tasks", "judge,judge-phrases", "--model", "scripted", "--limit", "8", "-o", str(tmp_path / "runs")]
+    with pytest.raises(SystemExit) as left:
+        cli.main(["run", *words])
+    assert not left.value.code
+    marks = json.loads((tmp_path / "runs" / "fingerprint.json").read_text())
+    assert {mark["suite"] for mark in marks} == {"judge", "judge-phrases"}
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

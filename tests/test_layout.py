@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "proof": SPEECH | {"metrics"},
     "debiasing": SPEECH | {"arms", "athand", "corrections", "debias", "proof", "run", "store"},
     "power": SPEECH | {"metrics", "store"},
-    "fingerprint": SPEECH | {"scoring", "store"},
+    "fingerprint": SPEECH | {"scoring", "store", "reports"},
     "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "schedule", "session", "power"},
     "doctor": SPEECH | {"rooms", "videos", "models", "canary"},
     "scoring": SPEECH | {"rooms", "config", "store", "metrics", "reports"},
@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listing": {"errors", "rooms", "plan"},
     "job": SPEECH
     | {"rooms", "config", "display", "plan", "session", "dryrun", "scoring", "store", "parquet", "reports", "imports"}
-    | {"strictyaml", "probes", "videos"},
+    | {"strictyaml", "probes", "videos", "fingerprint"},
     "attention": {"errors", "records"},
     "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
     "responders": SPEECH | {"rooms", "config", "plan", "session", "store", "scoring"},

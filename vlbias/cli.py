@@ -50,6 +50,8 @@ def run(
     metrics: Annotated[Text, option("--metrics", help="Comma-separated: vlbias ls metrics.")] = None,
     batch_size: Annotated[Text, option("--batch_size", "-b", help="Prompts handed over at once, or auto.")] = None,
     device: Annotated[Text, option("--device", help="cpu, cuda, cuda:0, mps.")] = None,
+    cache_gb: Annotated[float | None, option("--cache_gb", help="Most memory for encoded segments, in GiB.")] = None,
+    verify: Annotated[int | None, option("--verify", help="Ask K random prompts without sharing as well.")] = None,
     debias: Annotated[Text, option("--debias", help="A saved correction (.json) or a method.")] = None,
     seed: Annotated[int | None, option("--seed", "-s", help="One integer.")] = None,
     gen_kwargs: Annotated[Text, option("--gen_kwargs", help="With --mode generate: max_new_tokens=N.")] = None,
@@ -123,10 +125,10 @@ def report(folder: Folder, display: Annotated[Text, option("--display", help="ri
 
 @app.command()
 def card(folder: Folder) -> None:
-    """Write card.md and .eval_results/vlbias.yaml for a model's page."""
-    from vlbias import scoring
+    """Write card.md and .eval_results/vlbias.yaml for a model's page; of several runs, fingerprint.md."""
+    from vlbias import job
 
-    for path in scoring.write(scoring.report(folder), folder=folder, writers=("card",)):
+    for path in job.card(folder):
         print(path)
 
 

@@ -1,6 +1,6 @@
 """A model's position fingerprint: what several runs say of head, neighbour, conflict, options, images, places, judging.
 
-runs of one model ─> the estimates of each panel ─> fingerprint.json, fingerprint.svg, fingerprint.html
+runs of one model ─> the estimates of each panel ─> fingerprint.{json,svg,html,md}
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from vlbias import scoring
 from vlbias.errors import BadInput, NotARun
 from vlbias.estimates import Estimate
+from vlbias.reports.tables import as_markdown
 from vlbias.store import read_run
 
 
@@ -80,6 +81,8 @@ PANELS = (
     ),
 )
 
+HEADS = ("panel", "suite", "of", "value", "95 % interval", "no effect", "n")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
@@ -96,9 +99,7 @@ def fingerprint(root: Path) -> list[Mark]:
 
     A panel without a run has no mark; an estimate without a value is kept, with its notes.
     """
-    folders = [
-        folder for folder in (root, *sorted(path for path in root.glob("*") if path.is_dir())) if _is_run(folder)
-    ]
+    folders = runs(root)
     if not folders:
         raise BadInput(
             f"{root}: holds no run, and no folder of one; run `vlbias run --tasks all_order -o {root}` first"
@@ -106,13 +107,19 @@ def fingerprint(root: Path) -> list[Mark]:
     return [mark for folder in folders for mark in _marks(folder)]
 
 
+def runs(root: Path) -> list[Path]:
+    """The results folders among `root` and the folders in it."""
+    return [folder for folder in (root, *sorted(path for path in root.glob("*") if path.is_dir())) if _is_run(folder)]
+
+
 def write(marks: Sequence[Mark], *, folder: Path) -> list[Path]:
-    """Writes fingerprint.json, fingerprint.svg and fingerprint.html into the folder and names them."""
+    """Writes fingerprint.json, .svg, .html and, for a model card, .md into the folder and names them."""
     svg = drawn(marks)
     texts = {
         "fingerprint.json": json.dumps([asdict(mark) for mark in marks], indent=1, allow_nan=False) + "\n",
         "fingerprint.svg": svg,
         "fingerprint.html": page(marks, svg),
+        "fingerprint.md": section(marks),
     }
     paths = []
     for name, text in texts.items():
@@ -144,7 +151,7 @@ def page(marks: Sequence[Mark], svg: str) -> str:
     """One HTML file: the panels, and every mark with its interval, its reference and its n."""
     models = ", ".join(sorted({mark.model for mark in marks}))
     rows = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(mark))}</tr>" for mark in marks)
-    heads = "".join(f"<th>{name}</th>" for name in ("panel", "suite", "of", "value", "95 % interval", "no effect", "n"))
+    heads = "".join(f"<th>{name}</th>" for name in HEADS)
     body = svg[svg.index("<svg") :]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -155,6 +162,18 @@ def page(marks: Sequence[Mark], svg: str) -> str:
         f"<h1>Position fingerprint of {html.escape(models)}</h1>"
         "<p>Dots are estimates with their 95 % intervals; the grey bands are what a model without the effect gives on "
         f"the same questions.</p>{body}<div><table><tr>{heads}</tr>\n{rows}\n</table></div></html>\n"
+    )
+
+
+def section(marks: Sequence[Mark]) -> str:
+    """A section of a model card: the figure, which stands beside it, and a table of the marks that have a value."""
+    known = [mark for mark in marks if mark.estimate.value is not None]
+    without = len(marks) - len(known)
+    left = f"\n{without} without a value: see fingerprint.html.\n" if without else ""
+    return (
+        "## Position fingerprint\n\n![Position biases by panel](fingerprint.svg)\n\n"
+        f"{as_markdown(HEADS, [_cells(mark) for mark in known])}{left}"
+        "\nWithout the effect of a panel its value lies in the range under no effect.\n"
     )
 
 

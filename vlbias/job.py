@@ -12,7 +12,7 @@ from vlbias import config as configs
 from vlbias import imports, rooms, scoring
 from vlbias.config import RunConfig, key_values
 from vlbias.display import Display, chosen, console, progress
-from vlbias.errors import BadConfig, BadInput, nearest
+from vlbias.errors import BadConfig, BadInput, NotARun, nearest
 from vlbias.plan import Plan, expanded, plan
 from vlbias.store import read
 
@@ -54,6 +54,8 @@ def run(
             _print_plan(asked, one, how)
             continue
         failed |= _measure(one, asked, folder, part, retry_failed, how, command)
+    if len(suites) > 1 and part[1] == 1 and not dry_run:
+        _fingerprint(root, how)
     if failed:
         raise SystemExit(PARTIAL)
 
@@ -87,6 +89,28 @@ def _measure(
         out.print(f"shard {part[0]}/{part[1]} is done; vlbias score {folder} merges and measures all shards")
         return False
     return score(folder, metrics=None, display=how)
+
+
+def _fingerprint(root: Path, how: Display) -> None:
+    """Writes what the suites say together, where one of them has a panel."""
+    from vlbias import fingerprint  # noqa: PLC0415  (matplotlib)
+
+    marks = fingerprint.fingerprint(root)
+    if any(mark.estimate.value is not None for mark in marks):
+        for path in fingerprint.write(marks, folder=root):
+            console(how).print(str(path), soft_wrap=True)
+
+
+def card(folder: Path) -> list[Path]:
+    """The model card of a run; of a folder of several runs, the section with their fingerprint."""
+    from vlbias import fingerprint  # noqa: PLC0415  (matplotlib)
+
+    try:
+        return scoring.write(scoring.report(folder), folder=folder, writers=("card",))
+    except NotARun:
+        if not fingerprint.runs(folder):
+            raise
+        return fingerprint.write(fingerprint.fingerprint(folder), folder=folder)
 
 
 def score(folder: Path, *, metrics: str | None, display: str | None) -> bool:
