@@ -53,6 +53,11 @@ def test_a_responder_that_reads_no_evidence_raises_no_alarm() -> None:
     assert found.label in responders.SHAPELESS
 
 
+@pytest.mark.parametrize("kind", ["images", "placement"])
+def test_an_effect_is_heard_from_a_metric_whose_tasks_name_ways_of_asking(kind: str) -> None:
+    assert follow(Spec(suite=kind, kind=kind, responder="planted", planted="effect")).alarms[kind]
+
+
 def test_what_cannot_be_run_is_told_in_words() -> None:
     said = done(Job(work=Spec(suite="nosuch", kind="insertion", responder="flat", arguments={"accuracy": 0.5})))
     assert isinstance(said, str) and "nosuch" in said
