@@ -19,6 +19,13 @@ def test_a_decoder_that_is_not_installed_fails_with_the_reason_on_one_line():
     assert "/" not in found.detail, "the clip was drawn for the check; its path says nothing"
 
 
+def test_the_bundled_organism_is_loaded_and_scores_an_option():
+    bundled = sorted(path.parent for path in doctor.ZOO.glob("*/config.json"))
+    assert bundled, "no organism is bundled"
+    found = doctor.engine("hf", {"pretrained": str(bundled[0]), "device": "cpu"})
+    assert found.works and "transformers" in found.detail and "on cpu" in found.detail
+
+
 def test_an_engine_that_refuses_its_arguments_fails_with_the_remedy():
     found = doctor.engine("scripted", {"acuracy": "1"})
     assert not found.works and "did you mean accuracy" in found.detail
