@@ -143,3 +143,10 @@ def test_the_sweep_over_length_asks_the_same_questions_in_growing_contexts() -> 
 def test_numbers_of_images_are_not_asked_in_another_order() -> None:
     with pytest.raises(BadSuite, match="numbers of its images, so they have no other order"):
         plan(config(tasks="images", limit="4", option_orders="cyclic"))
+
+
+def test_the_sweep_over_context_fills_the_window_at_fixed_slots() -> None:
+    made = [plan(config(tasks=name, limit="20")) for name in expanded("all_context")]
+    asked = {tuple((t.trial_id, t.slot, t.n_slots, t.segments) for t in one.trials) for one in made}
+    assert len(asked) == 1
+    assert [one.num_frames for one in made] == [2, 6, 12, 24]

@@ -11,6 +11,7 @@ import pytest
 
 from vlbias import rooms
 from vlbias.errors import BadInput, BadSuite
+from vlbias.organisms.architecture import split, vocabulary
 from vlbias.probes import conflict
 from vlbias.probes._rivals import contradiction
 from vlbias.probes._world import TASKS, contents, truths
@@ -159,3 +160,14 @@ def test_the_bundled_suites_are_sound(name: str) -> None:
     probes = conflict.probes(suite, folder=path.parent)
     assert len(probes) == 96 and suite.name == name and json.dumps(suite.model_dump(mode="json"))
     assert set(Counter(p.task for p in probes).values()) <= {15, 16, 17, 19, 20, 24, 32}
+
+
+@pytest.mark.parametrize(
+    ("name", "spoken"), [("conflict", True), ("conflict-images", True), ("conflict-passage", False)]
+)
+def test_an_organism_knows_every_word_of_the_suites_without_passages(name: str, spoken: bool) -> None:
+    """A passage tells of a thing in words that no question and no answer has."""
+    path = rooms.data("probes") / f"{name}.yaml"
+    probes = conflict.probes(read(path, conflict.Suite, error=BadSuite), folder=path.parent)
+    texts = [text for p in probes for text in (p.question, *p.options, *(s.text or "" for s in p.backgrounds))]
+    assert ({word for text in texts for word in split(text)} <= set(vocabulary())) is spoken
