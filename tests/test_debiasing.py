@@ -164,6 +164,19 @@ def test_a_run_without_log_probabilities_refuses_before_anything_is_asked(tmp_pa
     assert not (tmp_path / "run" / "debias").exists()
 
 
+def test_a_method_that_cannot_be_fitted_does_not_cost_the_others(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(self: Any, answers: Any, *, rng: Any) -> Any:
+        raise NotApplicable("pride: not applicable: found nothing")
+
+    monkeypatch.setattr(pride.PriDe, "fit", never)
+    proof = debiasing.debias(run, "pride,vector_per_slot", fit_share=0.4)
+    assert [m.method for m in proof.methods] == ["vector_per_slot"]
+    assert proof.refused == {"pride": "pride: not applicable: found nothing"}
+    assert "left out: pride: not applicable: found nothing" in shown.notes(proof)
+    with pytest.raises(NotApplicable, match="found nothing"):
+        debiasing.debias(run, "pride", fit_share=0.4)
+
+
 def test_a_changed_model_is_noticed_before_it_is_measured(run: Path) -> None:
     info, outcomes = read_run(run), read(run).outcomes
     rows = [o for o in outcomes if isinstance(o, Answer)]

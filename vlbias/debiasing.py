@@ -187,7 +187,9 @@ def debias(
     """Fits and measures methods on the probes of a finished run, and writes `debias/` into its folder.
 
     `methods` is a comma-separated list of texts as `arms.load` reads them, or `all`. A method that cannot be applied is
-    refused before anything is asked; with `all` it is left out and told of in the proof.
+    refused before anything is asked; with `all` it is left out and told of in the proof, and so is a method that finds
+    only when it is fitted that it cannot be: what the others cost is not lost. Errors: NotApplicable where no method is
+    left.
     """
     run, outcomes = read_run(folder), read(folder).outcomes
     if run.config.get("debias") is not None:
@@ -201,7 +203,7 @@ def debias(
     wanted = [arm for arm in found if arm.text not in refused]
     done, vanilla_s = _each(wanted, run=run, outcomes=outcomes, parts=parts, seed=start, include=include, say=say)
     refused |= {name: str(error) for name, error in done.items() if isinstance(error, NotApplicable)}
-    if (refused and methods != "all") or len(refused) == len(found):
+    if len(refused) == len(found):
         raise NotApplicable("\n".join(refused.values()))
     tried = [one for one in done.values() if isinstance(one, Trialled)]
     weights_P = gap_weights(parts.fitting(outcomes), n_slots=slots(outcomes))

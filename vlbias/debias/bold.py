@@ -20,7 +20,7 @@ from vlbias.errors import NotApplicable
 from vlbias.records import Prompt
 
 SHAPE = "after"
-ATTACKS = ("all none", "question", "options")
+ATTACKS = {"all none": "video", "question": "question", "options": "options"}
 FOLDS = 5
 Logs = dict[str, Floats]
 
@@ -61,8 +61,12 @@ class Bold:
         """The weighted prior of each cell. Attacks that gave no answer in a cell are an error."""
         attacks = [self._attack(answers, name) for name in ATTACKS]
         cells = sorted(set.intersection(*(set(found) for found in attacks)))
-        if not cells or any(set(found) != set(cells) for found in attacks):
-            raise NotApplicable("bold: an attack has no answer in some slot; nothing to fit on there")
+        lacking = [word for word, found in zip(ATTACKS.values(), attacks) if not cells or set(found) != set(cells)]
+        if lacking:
+            raise NotApplicable(
+                f"bold: not applicable: the attack on {' and '.join(lacking)} has no answer in some slot; options told "
+                "apart by their texts alone (prompt style cloze) cannot lose them: use style letters, or pride"
+            )
         stacked = {name: np.stack([found[name] for found in attacks]) for name in cells}
         weights_A = self._weights(stacked, plain(answers), rng) if self.fitted else np.full(3, 1 / 3)
         logs = {name: weights_A @ logs_AO for name, logs_AO in stacked.items()}
