@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "athand": SPEECH | {"config", "plan", "run", "models", "session", "arms", "corrections"},
     "proof": SPEECH | {"metrics"},
     "debiasing": SPEECH | {"arms", "athand", "corrections", "debias", "proof", "run", "store"},
+    "audit": SPEECH | {"rooms", "formats", "metrics"},
     "power": SPEECH | {"metrics", "store"},
     "fingerprint": SPEECH | {"scoring", "store", "reports"},
     "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "schedule", "session", "power"},
@@ -61,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "selfcheck": SPEECH | {"responders", "metrics"},
     "validity": {"selfcheck", "power", "metrics"},
     "commands": SPEECH
-    | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint"}
+    | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint", "audit"}
     | {"debiasing", "reports", "organisms"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }

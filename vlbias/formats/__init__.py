@@ -1,7 +1,8 @@
 """Formats: other people's files, in and out. One file, one format; the file's name is `--format`.
 
 Contract of a file here: `read(path) -> list[Outcome]` for what can come in, `write(outcomes, *, folder) -> list[Path]`
-for what can go out; a format that has only one way leaves the other function out.
+for what can go out; a format that has only one way leaves the other function out. A data set of boxes has
+`targets(path)` instead: what is to be found, for `vlbias audit`.
 """
 
 from __future__ import annotations
