@@ -147,3 +147,15 @@ def test_two_lines_need_both_ends():
     assert two_lines(noise + bowl, ones, shape="U") < 0.01
     assert two_lines(noise + bowl, ones, shape="inverted U") > 0.9
     assert two_lines(noise + slope, ones, shape="U") > 0.05
+
+
+def test_a_steep_u_within_every_planned_contrast_is_not_called_none():
+    rng, n = np.random.default_rng(0), 40_000
+    curve = 0.06 * np.array([1.0, 0.25, 0, 0, 0, 0, 0, 0, 0.05, 0.5])
+    right = (rng.random((n, 10)) < 0.6 + curve).astype(float)
+    # Level 0 shuts the gate, so only the equivalence is asked.
+    steep = decide(right, np.arange(n), rng=rng, level=0.0, draws=99)
+    assert all(max(abs(c.low), abs(c.high)) < 0.05 for c in steep.contrasts)
+    assert steep.label == "undetermined"
+    flat = (rng.random((n, 10)) < 0.6).astype(float)
+    assert decide(flat, np.arange(n), rng=rng, level=0.0, draws=99).label == "none"

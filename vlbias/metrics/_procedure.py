@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 from vlbias.metrics._blocks import Floats, Ints, cluster_sums
-from vlbias.metrics._position_test import PositionTest, contrast, position_test
+from vlbias.metrics._position_test import contrast, contrast_rows, position_test
 from vlbias.metrics._posterior import BIASED, posterior, shrunk_covariance
 from vlbias.metrics._resample import PERMUTATIONS
 
@@ -63,8 +64,9 @@ def decide(
 
     1. Gate: the permutation min-p of the omnibus and of max-T over the planned contrasts must be at most `level`.
     2. Behind it, the shape with the largest posterior; it must hold half of what the five biased shapes hold together.
-    3. Else "none" if each planned contrast lies within +-`margin` by two one-sided tests at .05; single slots may still
-       differ. With fewer than 20 clusters whose answers change, by the exact bound on the share of such clusters.
+    3. Else "none" if each planned contrast, and the first and the last slot against the middle, lie within +-`margin`
+       by two one-sided tests at .05; other single slots may still differ. With fewer than 20 clusters whose answers
+       change, by the exact bound on the share of such clusters.
     4. Else "undetermined", with the smallest effect that this many answers would find.
 
     `margin` is in the units of the outcome and sets the scale of the posterior. Raises ValueError for an outcome that
@@ -91,7 +93,7 @@ def decide(
         smallest_detectable=DETECTABLE * float(test.se_K.max()),
     )
     n_changing = len(np.unique(cluster_P[np.ptp(outcome_PS, axis=1) > 0]))
-    found = _equivalence(found, test, n_changing=n_changing, n_clusters=len(n_G), margin=margin)
+    found = _equivalence(found, sums_GS, n_G, n_changing=n_changing, margin=margin)
     return _shaped(found, sums_GS, n_G, margin=margin) if test.p_any <= level else _flat(found, margin=margin)
 
 
@@ -142,17 +144,33 @@ def _shaped(found: Decision, sums_GS: Floats, n_G: Floats, *, margin: float) -> 
     return replace(found, label=best, confidence=weight[best], reason=gate)
 
 
-def _equivalence(found: Decision, test: PositionTest, *, n_changing: int, n_clusters: int, margin: float) -> Decision:
+def _equivalence(found: Decision, sums_GS: Floats, n_G: Floats, *, n_changing: int, margin: float) -> Decision:
+    n_clusters = len(n_G)
     if n_changing < FEW_DISCORDANT:
         # Too few clusters change for a t interval; each can move a contrast by 1 (all of the scale) at most.
         p = float(stats.binom.cdf(n_changing, n_clusters, margin))
         how = f"{n_changing} of {n_clusters} clusters change with the slot"
         return replace(found, p_equivalence=p, reason=how)
+    rows_KS = np.array([*contrast_rows(sums_GS.shape[1]).values(), *end_rows(sums_GS.shape[1])])
+    value_K, se_K = contrast(sums_GS - sums_GS.mean(axis=1, keepdims=True), n_G, rows_KS)
     outside = [
         max(_above(v + margin, se, df=n_clusters - 1), _above(margin - v, se, df=n_clusters - 1))
-        for v, se in zip(test.value_K.tolist(), test.se_K.tolist())
+        for v, se in zip(value_K.tolist(), se_K.tolist())
     ]
-    return replace(found, p_equivalence=max(outside), reason=f"{len(outside)} planned contrasts")
+    how = f"{len(outside) - 2} planned contrasts and the first and the last slot against the middle"
+    return replace(found, p_equivalence=max(outside), reason=how)
+
+
+def end_rows(n_slots: int) -> Floats:
+    """The weights of the first and of the last slot, each less the mean of the middle slots, [2, S].
+
+    The planned contrasts average the ends over slots, so a steep U of more than the margin can lie within them.
+    """
+    k = math.ceil(n_slots / 5)
+    rows_2S = np.zeros((2, n_slots))
+    rows_2S[:, k : n_slots - k] = -1.0 / (n_slots - 2 * k)
+    rows_2S[0, 0] = rows_2S[1, -1] = 1.0
+    return rows_2S
 
 
 def _flat(found: Decision, *, margin: float) -> Decision:
