@@ -40,7 +40,7 @@ def test_what_is_shared_scores_as_what_is_asked_apart(model, sweep):
 def test_only_a_family_that_is_not_causal_is_asked_apart(model):
     if model.identity.family == "gemma3":
         assert model.identity.sharing == "off: tokens of one image see each other in both directions"
-        assert model._sharing is None
+        assert model.sharing is None
     else:
         assert model.identity.sharing == "segments, prefixes and suffixes"
 
@@ -58,7 +58,7 @@ def test_the_tokens_of_a_sweep_equal_the_closed_form(qwen, frames):
         for words in ("what is it ?", "is it red ?"):
             clips = [dataclasses.replace(from_seeds[seed], place=place) for place, seed in enumerate(order)]
             prompts.append(qwen_prompt([Part(text="hello "), *clips, Part(text=words)]))
-    before = qwen._sharing.walker.n_tokens
+    before = qwen.sharing.walker.n_tokens
     (first, *_) = qwen.score(prompts)
     spans = first.segment_spans
     expected = closed_form(
@@ -69,7 +69,7 @@ def test_the_tokens_of_a_sweep_equal_the_closed_form(qwen, frames):
         n_suffixes=2,
     )
     assert len({b - a for a, b in spans}) == 1 and spans[1][0] == spans[0][1]
-    assert qwen._sharing.walker.n_tokens - before == expected
+    assert qwen.sharing.walker.n_tokens - before == expected
     assert expected < sum(found.n_tokens for found in qwen.score(prompts)) / 2
 
 
@@ -78,11 +78,11 @@ def qwen_prompt(parts):
 
 
 def test_each_segment_is_encoded_once_however_often_it_is_asked(qwen, sweep):
-    made = qwen._sharing.features.n_made
+    made = qwen.sharing.features.n_made
     qwen.score(sweep(evidence=21))
-    first = qwen._sharing.features.n_made - made
+    first = qwen.sharing.features.n_made - made
     qwen.score(sweep(evidence=22, questions=("hello ?",)))
-    assert first <= 4 and qwen._sharing.features.n_made - made == first + 1
+    assert first <= 4 and qwen.sharing.features.n_made - made == first + 1
 
 
 def test_a_score_does_not_depend_on_what_was_asked_before(build, sweep):
@@ -93,7 +93,7 @@ def test_a_score_does_not_depend_on_what_was_asked_before(build, sweep):
 
 
 def test_a_patched_model_is_asked_apart(qwen, sweep):
-    walked = qwen._sharing.walker.n_forwards
+    walked = qwen.sharing.walker.n_forwards
     handle = qwen.model.model.language_model.register_forward_hook(lambda *_: None)
     try:
         qwen.score(sweep()[:2])
@@ -102,9 +102,9 @@ def test_a_patched_model_is_asked_apart(qwen, sweep):
     qwen.watch = lambda *_: None
     qwen.score(sweep()[:2])
     qwen.watch = None
-    assert qwen._sharing.walker.n_forwards == walked
+    assert qwen.sharing.walker.n_forwards == walked
     qwen.score(sweep()[:2])
-    assert qwen._sharing.walker.n_forwards > walked
+    assert qwen.sharing.walker.n_forwards > walked
 
 
 def test_eager_attention_shares_as_well(build, sweep):
@@ -116,7 +116,7 @@ def test_eager_attention_shares_as_well(build, sweep):
 
 def test_sharing_can_be_turned_off(build, sweep):
     model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu", sharing="off")
-    assert model._sharing is None and model.identity.sharing == "off: not asked for"
+    assert model.sharing is None and model.identity.sharing == "off: not asked for"
 
 
 def test_a_window_that_slides_is_never_shared(build, tmp_path):
@@ -143,14 +143,14 @@ def test_an_encoder_that_looks_at_neighbours_is_found_at_load(build, monkeypatch
 def test_too_little_memory_halves_the_questions_and_loses_none(qwen, sweep, monkeypatch):
     prompts = sweep()
     expected = qwen.score_apart(prompts)
-    walk = qwen._sharing.walker.walk
+    walk = qwen.sharing.walker.walk
 
     def small(questions):
         if len(questions) > 3:
             raise torch.OutOfMemoryError("no room")
         return walk(questions)
 
-    monkeypatch.setattr(qwen._sharing.walker, "walk", small)
+    monkeypatch.setattr(qwen.sharing.walker, "walk", small)
     for one, other in zip(qwen.score(prompts), expected):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
 

@@ -19,7 +19,8 @@ from vlbias.records import Part, Prompt
 Batch = Callable[[Encoded], Mapping[str, Any]]
 MOST_LAYOUTS = 64
 EXACT = ("sdpa", "eager")
-PACK_TOKENS: dict[str, int] = {"cpu": 1024, "cuda": 4096}
+# A token's attention spans its whole pack, so a pack is no larger than keeps the device busy.
+PACK_TOKENS: dict[str, int] = {"cpu": 256, "cuda": 4096}
 
 
 def why_not(model: Any) -> str | None:
@@ -62,6 +63,10 @@ class Sharing:
         self._model, self._processor, self._style, self._batch = model, processor, style, batch
         self._checked: dict[Hashable, bool] = {}
         self._positions: dict[Hashable, Positions] = {}
+
+    def forget(self) -> None:
+        """Drops all kept segments, as before the first prompt."""
+        self.features = FeatureCache(self.features.limit_bytes)
 
     def question(self, prompt: Prompt, variants: tuple[tuple[Tokens, ...], ...]) -> Question:
         """A prompt made of kept segments. Raises Mismatch where its tokens are not those of the whole prompt."""

@@ -118,7 +118,7 @@ class HFModel:
         self._style: Dialect = dialect(processor)
         self._accepts = inspect.signature(model.forward).parameters
         self._has_rope_index = hasattr(model.model, "get_rope_index")
-        self._sharing: Sharing | None = None
+        self.sharing: Sharing | None = None
         reason: str | None = "off: not asked for"
         self.identity = identity
         if cache_gb is not None:
@@ -127,7 +127,7 @@ class HFModel:
             )
             found = unproven(model, sharing, self._logprobs_apart)
             reason = f"off: {found}" if found else "segments, prefixes and suffixes"
-            self._sharing = None if found else sharing
+            self.sharing = None if found else sharing
         self.identity = replace(identity, sharing=reason)
 
     def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
@@ -137,9 +137,9 @@ class HFModel:
         probability is their sum. What prompts have in common is computed once where `identity.sharing` says so and
         nothing is patched into the model. A prompt that cannot be put to the model is a Fault of its own.
         """
-        if self._sharing is None or self.watch is not None or patched(self.model):
+        if self.sharing is None or self.watch is not None or patched(self.model):
             return self.score_apart(prompts)
-        return self._score_shared(prompts, self._sharing)
+        return self._score_shared(prompts, self.sharing)
 
     def score_apart(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
         """The same as `score`, every prompt in a row of its own: the reference for what sharing gives."""

@@ -1,0 +1,62 @@
+"""The sweep's benchmark on a very small model: its rows are true of what was run."""
+
+import numpy as np
+import pytest
+import torch
+
+from vlbias.bench import _toy as toy
+from vlbias.bench import sweep
+from vlbias.errors import UnknownName
+
+SMALL = toy.Shape(
+    hidden=32, feed_forward=48, layers=1, heads=2, key_heads=1, vocabulary=512, vision_hidden=32, vision_layers=1,
+    vision_heads=2, n_frames=2, side_px=56, n_words=4, dtype=torch.float32,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model():
+    return toy.model(SMALL, device="cpu", seed=0)
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    rng = np.random.default_rng(0)
+    return [p for slot in toy.sweep(SMALL, n_slots=sweep.N_SLOTS, n_questions=2, rng=rng) for p in slot]
+
+
+def test_the_tokens_of_the_sweep_equal_the_closed_form_and_its_answers_those_asked_apart(model, prompts) -> None:
+    rows = {row.name: row for row in sweep._exactness(model, prompts)}
+    assert rows["sweep_token_closed_form_diff"].value == 0 and rows["sweep_token_closed_form_diff"].ok
+    assert rows["sweep_max_logit_diff"].value <= 1e-5 and rows["sweep_max_logit_diff"].ok
+    assert 1.5 < rows["sweep_token_ratio"].value < 2 * 100 / 64
+
+
+def test_a_false_answer_of_sharing_shows_as_a_difference(model, prompts, monkeypatch) -> None:
+    logprobs = model.sharing.logprobs
+    monkeypatch.setattr(model.sharing, "logprobs", lambda asked: [(a + 1e-3, b) for a, b in logprobs(asked)])
+    (row,) = (row for row in sweep._exactness(model, prompts[:20]) if row.name == "sweep_max_logit_diff")
+    assert row.value == pytest.approx(1e-3, rel=0.05) and row.ok is False
+
+
+def test_every_timed_sweep_encodes_every_clip_again_and_once(model, prompts) -> None:
+    sweep._shared(model, prompts)
+    sweep._shared(model, prompts)
+    assert model.sharing.features.n_made == sweep.N_SLOTS
+
+
+def test_a_loop_over_a_part_of_the_prompts_counts_as_a_loop_over_all(model, prompts, monkeypatch) -> None:
+    asked = []
+    found = sweep._against(model, asked.append, prompts, "cpu")
+    assert len(asked) == sweep.ROUNDS * len(prompts[:: sweep.EVERY])
+    assert found.value == pytest.approx(min(found.first_s) / min(found.second_s))
+
+
+def test_a_clip_of_the_bundled_suite_is_decoded_once() -> None:
+    (row,) = sweep.rows(only=["sweep_decodes_per_clip"], device="cpu", seed=0)
+    assert (row.value, row.ok) == (1, True)
+
+
+def test_an_unknown_row_is_named() -> None:
+    with pytest.raises(UnknownName, match="did you mean sweep_token_ratio"):
+        list(sweep.rows(only=["sweep_token_ration"], device="cpu", seed=0))
