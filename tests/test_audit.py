@@ -197,3 +197,17 @@ def test_the_command_prints_strict_json(tmp_path: Path, capsys: pytest.CaptureFi
     command(paths[0], "screenspot_pro", paths[1], "pixels")
     assert "zone_border_less_rest_stratified: " in capsys.readouterr().out
     assert len(screenspot_pro.targets(paths[0])) == 60
+
+
+def test_a_model_that_always_points_at_the_centre_is_worth_nothing_over_a_blind_rule(tmp_path: Path) -> None:
+    rows, one, _ = world(200, border=0.0, small=0.0, rng=np.random.default_rng(11))
+    for row in rows[:60]:
+        row["bbox"] = [400, 450, 600, 550]
+    blind = audited(written(tmp_path, rows, [{"id": r["id"], "point": [500, 500]} for r in rows]))
+    assert blind["over_best_blind", None].value == 0 and blind["blind_centre", None].value >= 30
+    seen = audited(written(tmp_path, rows, one))
+    assert seen["blind_centre", None].value == blind["blind_centre", None].value
+    assert "blind_" in seen["over_best_blind", None].notes[0]
+    boxes = [{"id": r["id"], "box": r["bbox"]} for r in rows]
+    found = audited(written(tmp_path, rows, boxes))
+    assert ("blind_centre", None) not in found and found["zone_accuracy", 1].value == 100

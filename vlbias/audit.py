@@ -35,6 +35,7 @@ class Scored:
     zone_N: Ints
     stratum_N: Ints
     image_N: Ints
+    points: bool
 
     @property
     def predicted_N(self) -> Floats:
@@ -68,6 +69,8 @@ def audit(
     targets = rooms.find("formats", format_name).targets(file)
     found = [scored(targets, read(path, targets, frame=frame), zones=zones) for path in predictions]
     out = measure(found[0], zones=zones, rng=rng)
+    if found[0].points:
+        out += blind(found[0], zones=zones, rng=rng)
     return out if len(found) == 1 else [*out, *difference(found[0], found[1], zones=zones, rng=rng)]
 
 
@@ -98,6 +101,7 @@ def scored(targets: Sequence[Target], predictions: Sequence[Prediction], *, zone
         zone_N=ring_N if axis is None else _detection.bands(centre_N2, count=COUNT, axis=axis),
         stratum_N=strata(_detection.area(box_N4), [t.kind for t in targets]),
         image_N=np.unique([t.image for t in targets], return_inverse=True)[1].reshape(-1).astype(np.intp),
+        points=width == 2,
     )
 
 
@@ -119,6 +123,30 @@ def measure(found: Scored, *, zones: str, rng: np.random.Generator, draws: int =
             mine = [image for image, k in zip(images, keep, strict=True) if k]
             out.append(mean_estimate(blank, error_N2[keep, axis], mine, rng=rng, bounds=(-np.inf, np.inf)))
     return out
+
+
+def blind(found: Scored, *, zones: str, rng: np.random.Generator) -> list[Estimate]:
+    """What points get that were made without a look: the centre of the image, and the mean place of the other targets.
+
+    `over_best_blind` is the accuracy of the predictions less that of the better of the two, on the same targets: what
+    looking is worth. A box at a blind place has no size, so it is for predictions that are points.
+    """
+    centre_N2 = _detection.centres(found.box_N4)
+    n, images = len(centre_N2), [str(i) for i in found.image_N]
+    places = {"blind_centre": np.full((n, 2), 0.5)}
+    if n > 1:
+        places["blind_mean_place"] = (centre_N2.sum(axis=0) - centre_N2) / (n - 1)
+    right = {name: _detection.within(point_N2, found.box_N4) for name, point_N2 in places.items()}
+    out = [
+        mean_estimate(Estimate(metric=name, task=zones, unit="points"), 100 * hit_N, images, rng=rng)
+        for name, hit_N in right.items()
+    ]
+    best = max(right, key=lambda name: float(right[name].mean()))
+    keep = ~np.isnan(found.right_N)
+    blank = Estimate(metric="over_best_blind", task=zones, unit="points", notes=(f"the better blind rule is {best}",))
+    mine = [image for image, k in zip(images, keep, strict=True) if k]
+    gain_N = 100 * (found.right_N - right[best])[keep]
+    return [*out, mean_estimate(blank, gain_N, mine, rng=rng, bounds=(-100.0, 100.0))]
 
 
 def difference(one: Scored, other: Scored, *, zones: str, rng: np.random.Generator) -> list[Estimate]:
