@@ -28,7 +28,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLBIAS_CACHE_DIR", str(folder / "cache"))
         args: Any = {"profile": SLOPE, "scores": "graded", "prior": "4:1:1:1"}
-        one = RunConfig(tasks="demo", model="scripted", model_args=args, limit="80", batch_size=16)
+        given: Any = {"tasks": "demo", "model": "scripted", "model_args": args, "prompt_style": "letters"}
+        one = RunConfig(**given, limit="80", batch_size=16)
         ask(one, plan(one), folder=folder / "run")
     return folder / "run"
 
@@ -177,6 +178,15 @@ def test_a_method_that_cannot_be_fitted_does_not_cost_the_others(run: Path, monk
         debiasing.debias(run, "pride", fit_share=0.4)
 
 
+def test_a_preference_for_places_is_not_fitted_where_no_options_are_displayed(tmp_path: Path) -> None:
+    one = RunConfig(tasks="demo", model="scripted", limit="8")
+    ask(one, plan(one), folder=tmp_path / "run")
+    for method in ("pride", "bold", "contextual", "dla", "vector_per_slot", "permute:over=options"):
+        with pytest.raises(NotApplicable, match="displays no options .style cloze"):
+            debiasing.debias(tmp_path / "run", method, fit_share=0.5)
+    assert not (tmp_path / "run" / "debias").exists()
+
+
 def test_a_changed_model_is_noticed_before_it_is_measured(run: Path) -> None:
     info, outcomes = read_run(run), read(run).outcomes
     rows = [o for o in outcomes if isinstance(o, Answer)]
@@ -191,7 +201,7 @@ def test_a_run_through_a_saved_correction_gives_corrected_rows(run: Path, tmp_pa
     debiasing.debias(run, "pride", fit_share=0.4)
     file = run / "debias" / "pride.json"
     args: Any = {"profile": SLOPE, "scores": "graded", "prior": "4:1:1:1"}
-    given: Any = {"tasks": "demo", "model": "scripted", "model_args": args, "batch_size": 16}
+    given: Any = {"tasks": "demo", "model": "scripted", "model_args": args, "batch_size": 16, "prompt_style": "letters"}
     rest = {**given, "limit": "80-100"}
     for name, debias in (("plain", None), ("corrected", str(file))):
         one = RunConfig(**rest, debias=debias)

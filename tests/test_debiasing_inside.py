@@ -4,6 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -74,6 +75,14 @@ def test_a_patched_model_gives_one_answer_for_all_slots_and_the_proof_says_so(ru
     assert all(len(values) > 1 for values in vanilla.values())
     told = dict(zip(shown.COLUMNS, shown.table(proof)[1]))
     assert told["flips"].endswith("> 0.0")
+
+
+def test_the_demo_organism_under_pine_never_changes_its_choice_with_the_slot(tmp_path: Path) -> None:
+    run = asked("organism:u10", tmp_path, limit="12-20")
+    (pine,) = debiasing.debias(run, "pine", fit_share=0.5).methods
+    before, after = pine.flips
+    assert before.value is not None and before.value > 0 and after.value == 0
+    assert np.ptp(pine.curve_before) > 0 and np.ptp(pine.curve_after) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_method_inside_sees_only_fitting_answers_where_it_measures(run: Path, monkeypatch: Any) -> None:

@@ -68,6 +68,7 @@ def setting(plan: Plan, model: Model, *, mode: str) -> Setting:
         generates=model.capabilities.generate,
         frames=model.capabilities.needs_frames,
         answer_is_segment=any(("asks", "index") in trial.factors for trial in plan.trials),
+        options_shown=plan.style.style != "cloze",
     )
 
 

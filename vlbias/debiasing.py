@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +81,14 @@ def setting(run: RunInfo, outcomes: Sequence[Outcome], parts: Split) -> Setting:
         asks_model=run.identity.adapter != "imported",
         generates=run.identity.adapter != "imported",
         answer_is_segment=any(("asks", "index") in a.asked.factors for a in found),
+        options_shown=_style(run) != "cloze",
     )
+
+
+def _style(run: RunInfo) -> str | None:
+    """The prompt style of a run; None where an imported one does not say."""
+    suite = run.suite.get("prompt")
+    return run.config.get("prompt_style") or (suite.get("style") if isinstance(suite, Mapping) else None)
 
 
 def needs_model(methods: Sequence[Arm]) -> bool:

@@ -34,7 +34,8 @@ class Setting:
 
     `n_options` is the smallest number of options of a probe. `n_fit` counts the probes to fit on; None when nothing
     is fitted. `asks_model` says whether the model is at hand and can be asked more; `generates` whether it can write;
-    `frames` whether it sees pixels; `answer_is_segment` whether the options name places in the order.
+    `frames` whether it sees pixels; `answer_is_segment` whether the options name places in the order;
+    `options_shown` whether the prompt displays the options (style letters) or only scores them (cloze).
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Setting:
     generates: bool = False
     frames: bool = True
     answer_is_segment: bool = False
+    options_shown: bool = True
 
 
 class Reorder(Protocol):

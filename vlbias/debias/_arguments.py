@@ -48,6 +48,15 @@ def needs_model(method: str, setting: Setting) -> None:
         raise NotApplicable(f"{method}: not applicable: it asks the model more, and only stored rows are at hand")
 
 
+def needs_places(method: str, setting: Setting) -> None:
+    """Refuses options that stand nowhere: without a place there is no preference for one, and fitting it is noise."""
+    if not setting.options_shown:
+        raise NotApplicable(
+            f"{method}: not applicable: the prompt displays no options (style cloze), so none is favoured for its "
+            "place; run with --prompt_style letters, or use permute or a method inside the model"
+        )
+
+
 def needs_fit(method: str, setting: Setting, *, fewest: int = FEWEST_TO_FIT) -> None:
     """Refuses too few probes to fit on."""
     if setting.n_fit is not None and setting.n_fit < fewest:

@@ -12,7 +12,7 @@ from scipy import optimize
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, one_of, refuse_unknown
+from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, needs_places, one_of, refuse_unknown
 from vlbias.debias._content_free import MARK_OF, without_options, without_question, without_segments
 from vlbias.debias._prior import PriorCorrection, mean_by_cell, prior_from_json, prior_table
 from vlbias.debias._scores import Floats, cell, gold_place, logprobs, mark, plain
@@ -49,6 +49,7 @@ class Bold:
     def needs(self, setting: Setting) -> None:
         """Log-probabilities, the model to ask attacked prompts, and probes to fit on."""
         needs_logprobs("bold", setting)
+        needs_places("bold", setting)
         needs_model("bold", setting)
         needs_fit("bold", setting)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, one_of, refuse_unknown
+from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, needs_places, one_of, refuse_unknown
 from vlbias.debias._content_free import FILLS, MARK_OF, Fill, Where, without_segments
 from vlbias.debias._prior import flag_from_json, looked_up, mean_by_cell, table_from_json
 from vlbias.debias._scores import asked_for, cell, logprobs, rescored
@@ -63,6 +63,7 @@ class Contextual:
     def needs(self, setting: Setting) -> None:
         """Log-probabilities, the model to ask prompts without content, and probes to fit on."""
         needs_logprobs("contextual", setting)
+        needs_places("contextual", setting)
         needs_model("contextual", setting)
         needs_fit("contextual", setting)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import needs_fit, needs_logprobs, refuse_unknown
+from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_places, refuse_unknown
 from vlbias.debias._prior import PriorCorrection, prior_from_json, prior_table
 from vlbias.debias._propensity import dual_learning
 from vlbias.debias._scores import Floats, cell, gold_place, logprobs, plain
@@ -46,6 +46,7 @@ class DLA:
     def needs(self, setting: Setting) -> None:
         """Log-probabilities and probes to fit on."""
         needs_logprobs("dla", setting)
+        needs_places("dla", setting)
         needs_fit("dla", setting)
 
     def asks(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:

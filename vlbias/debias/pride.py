@@ -11,7 +11,7 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, refuse_unknown
+from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, needs_places, refuse_unknown
 from vlbias.debias._prior import PriorCorrection, mean_by_cell, prior_from_json, prior_table
 from vlbias.debias._scores import Floats, cell, logprobs, marked, normalised
 from vlbias.errors import NotApplicable
@@ -42,6 +42,7 @@ class PriDe:
     def needs(self, setting: Setting) -> None:
         """Log-probabilities, the model to ask rotations, and probes to fit on."""
         needs_logprobs("pride", setting)
+        needs_places("pride", setting)
         needs_model("pride", setting)
         needs_fit("pride", setting)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import at_least, needs_fit, needs_logprobs, refuse_unknown
+from vlbias.debias._arguments import at_least, needs_fit, needs_logprobs, needs_places, refuse_unknown
 from vlbias.debias._slot_logistic import LogisticCorrection, fit_logistic, logistic_from_json
 from vlbias.records import Prompt
 
@@ -41,6 +41,7 @@ class VectorPerSlot:
     def needs(self, setting: Setting) -> None:
         """Log-probabilities and probes to fit on."""
         needs_logprobs(METHOD, setting)
+        needs_places(METHOD, setting)
         needs_fit(METHOD, setting)
 
     def asks(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
