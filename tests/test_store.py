@@ -451,3 +451,16 @@ def test_the_cost_is_the_sum_of_the_sessions_that_were_recorded(tmp_path):
 def test_a_session_without_its_cost_is_refused(tmp_path):
     with pytest.raises(ValueError, match="decode_s, model_s"):
         append_session(tmp_path, {"wall_s": 1.0})
+
+
+def test_a_run_that_broke_off_before_any_row_leaves_the_folder_to_another_config(tmp_path: Path) -> None:
+    claim(tmp_path / "run", config={"model": "typo"}, config_sha256="0")
+    with pytest.raises(KeyError), Store(tmp_path / "run"):
+        raise KeyError("the model cannot be loaded")
+    claim(tmp_path / "run", config={"model": "right"}, config_sha256="1")
+    with pytest.raises(KeyError), Store(tmp_path / "run") as store:
+        store.append([answer(1)])
+        raise KeyError("interrupted")
+    with pytest.raises(ConfigChanged):
+        claim(tmp_path / "run", config={"model": "typo"}, config_sha256="0")
+    assert len(read(tmp_path / "run").outcomes) == 1

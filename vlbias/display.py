@@ -64,17 +64,21 @@ def _bar(title: str, unit: str) -> Iterator[Callable[[int, int, int], None]]:
         TextColumn("{task.fields[failed]}"),
     )
     start, first = time.monotonic(), [-1]
-    with Progress(*columns, console=console("rich", stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, rate="", failed="")
+    bar = Progress(*columns, console=console("rich", stderr=True), transient=True)
+    task = bar.add_task(title, total=None, rate="", failed="")
 
-        def update(done: int, total: int, failed: int) -> None:
-            if first[0] < 0:
-                first[0] = done
-            rate = (done - first[0]) / max(time.monotonic() - start, 1e-9)
-            note = f"[red]{failed} failed" if failed else ""
-            bar.update(task, completed=done, total=total, rate=f"{rate:.1f} {unit}/s", failed=note)
+    def update(done: int, total: int, failed: int) -> None:
+        if first[0] < 0:
+            first[0] = done
+            bar.start()  # not before: lines printed while a model is loaded would run into the bar
+        rate = (done - first[0]) / max(time.monotonic() - start, 1e-9)
+        note = f"[red]{failed} failed" if failed else ""
+        bar.update(task, completed=done, total=total, rate=f"{rate:.1f} {unit}/s", failed=note)
 
+    try:
         yield update
+    finally:
+        bar.stop()
 
 
 def _silent(*_: int) -> None:

@@ -74,6 +74,8 @@ class Store:
     ) -> None:
         os.close(self._handle)
         self._handle = -1
+        if error is not None:
+            self._leave_unused()
         self._lock.release()
 
     def append(self, outcomes: Sequence[Outcome]) -> None:
@@ -111,6 +113,14 @@ class Store:
         self._size = os.fstat(self._handle).st_size
         if fresh:
             sync_folder(self.folder)
+
+    def _leave_unused(self) -> None:
+        """A run that broke off before anything was asked leaves the folder free for a corrected command."""
+        others = [lock for lock in self.folder.glob("rows-*of*.lock") if lock != self.path.with_suffix(".lock")]
+        rows = [*self.folder.glob("rows-*.jsonl"), *self.folder.glob("sessions.jsonl"), *self.folder.glob("run.json")]
+        if not any(path.stat().st_size for path in rows) and not any(held(lock) for lock in others):
+            for path in (*rows, self.folder / "config.json"):
+                path.unlink(missing_ok=True)
 
     def _refuse_other_split(self) -> None:
         of = self.path.stem.split("of")[1]
