@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jinja2 import TemplateError
 from PIL import Image
@@ -210,7 +211,8 @@ def _process(processor: Any, text: str, prompt: Prompt, style: Dialect) -> Mappi
     images = [Image.fromarray(f) for p in seen if not _is_clip(p, style) and p.frames for f in p.frames.frames_THWC]
     given: dict[str, Any] = {"images": [images]} if images else {}
     if clips:
-        given["videos"] = [clip.frames_THWC for clip in clips]
+        # A copy, since frames come from a read-only map of the cache, which torch warns about.
+        given["videos"] = [np.array(clip.frames_THWC) for clip in clips]
         metadata = [clip_metadata(clip) for clip in clips]
         given["videos_kwargs"] = {
             "do_sample_frames": False,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
+from transformers.utils import logging as transformers_logging
 
 from vlbias.errors import ModelError
 
@@ -82,17 +85,33 @@ def weights(source: Source, *, dtype: str, device: torch.device, attention: str 
     """The model in eval mode on `device`, without gradients; only safetensors are read."""
     options = dict(source.options) | ({"attn_implementation": attention} if attention else {})
     try:
-        model = AutoModelForImageTextToText.from_pretrained(
-            source.pretrained,
-            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-            use_safetensors=True,
-            **options,
-        )
+        with _bars_on_terminals_only():
+            model = AutoModelForImageTextToText.from_pretrained(
+                source.pretrained,
+                dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+                use_safetensors=True,
+                **options,
+            )
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
             f"hf: {source.pretrained}: the weights cannot be loaded (safetensors only): {error}"
         ) from error
     return model.to(device).eval().requires_grad_(False)
+
+
+@contextmanager
+def _bars_on_terminals_only() -> Iterator[None]:
+    """A log file is no place for transformers' progress bars; the setting is put back."""
+    if sys.stderr.isatty():
+        yield
+        return
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 def weights_sha256(pretrained: str) -> str | None:
