@@ -50,6 +50,8 @@ def run(
     metrics: Annotated[Text, option("--metrics", help="Comma-separated: vlbias ls metrics.")] = None,
     batch_size: Annotated[Text, option("--batch_size", "-b", help="Prompts handed over at once, or auto.")] = None,
     device: Annotated[Text, option("--device", help="cpu, cuda, cuda:0, mps.")] = None,
+    cache_gb: Annotated[float | None, option("--cache_gb", help="Most memory for encoded segments, in GiB.")] = None,
+    verify: Annotated[int | None, option("--verify", help="Ask K random prompts without sharing as well.")] = None,
     debias: Annotated[Text, option("--debias", help="A saved correction (.json) or a method.")] = None,
     seed: Annotated[int | None, option("--seed", "-s", help="One integer.")] = None,
     gen_kwargs: Annotated[Text, option("--gen_kwargs", help="With --mode generate: max_new_tokens=N.")] = None,

@@ -40,6 +40,8 @@ class RunConfig(BaseModel):
     max_new_tokens: int = Field(default=16, ge=1)
     batch_size: int = Field(default=AUTO_PROMPTS, ge=1)  # prompts handed over at once; auto: whole sweeps
     device: str | None = None
+    cache_gb: float | None = Field(default=None, ge=0)  # most memory for encoded segments; None: the adapter's own
+    verify: int = Field(default=0, ge=0)  # that many random prompts are also asked apart, and must have one answer
     debias: str | None = None  # a correction saved by `vlbias debias`, or a method with its options
     seed: int = Field(default=0, ge=0)
 

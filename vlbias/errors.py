@@ -10,7 +10,8 @@ VlbiasError                 anything this package says on purpose
 ├── RunRefused              the run must not start or go on                              (exit code 4)
 │   ├── RunLocked           another process writes to this folder
 │   ├── ConfigChanged       the folder holds a run of another config
-│   └── CanaryDied          three different clips gave one answer
+│   ├── CanaryDied          three different clips gave one answer
+│   └── SharingDiffers      a prompt asked apart has another answer than one that shared
 ├── ModelError              a model cannot be loaded or does not do what is asked        (exit code 2)
 └── DecodeError             a clip cannot be read; becomes a `Failure`, never ends a run
 """
@@ -18,7 +19,8 @@ VlbiasError                 anything this package says on purpose
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class VlbiasError(Exception):
@@ -73,6 +75,14 @@ class ConfigChanged(RunRefused):
 
 class CanaryDied(RunRefused):
     """Three different clips gave one answer: a cache or an adapter ignores the pixels."""
+
+
+class SharingDiffers(RunRefused):
+    """A prompt asked apart has another answer than one that shared; `evidence` is the prompt and both answers."""
+
+    def __init__(self, message: str, *, evidence: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.evidence = evidence
 
 
 class ModelError(VlbiasError):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vlbias import __version__, canary, debiased, rooms
 from vlbias.config import RunConfig
-from vlbias.errors import BadInput, NotARun
+from vlbias.errors import BadInput, NotARun, SharingDiffers
 from vlbias.estimates import RunInfo
 from vlbias.models import Model
+from vlbias.models._verified import Verified
 from vlbias.organisms import manifest
 from vlbias.plan import Plan
 from vlbias.records import Identity, digest
@@ -27,6 +31,7 @@ from vlbias.videos.cache import FrameCache
 
 PACKAGES = ("torch", "transformers", "numpy", "scipy", "av", "decord", "opencv-python-headless", "pydantic")
 ORGANISM = "organism:"
+EVIDENCE = "sharing_differs.json"
 
 
 def ask(
@@ -52,8 +57,9 @@ def ask(
         say(f"canary: {heard}")
         started = now()
         with debiased.debiased(config.debias, model, plan, mode=config.mode, seed=config.seed) as (asked, through):
+            checked = _verified(asked, plan, config)
             asking = Asking(
-                model=asked,
+                model=checked or asked,
                 reader=frames,
                 style=plan.style,
                 mode=config.mode,
@@ -62,11 +68,29 @@ def ask(
             )
             info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard)
             write_run(folder, info)
-            spent = ask_all(plan, asking, store, retry_failed=retry_failed, tell=tell)
+            try:
+                spent = ask_all(plan, asking, store, retry_failed=retry_failed, tell=tell)
+            except SharingDiffers as error:
+                (folder / EVIDENCE).write_text(json.dumps(error.evidence, allow_nan=False, indent=1), encoding="utf-8")
+                raise
         append_session(folder, session(spent, started=started, shard=shard))
     info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard, finished=now())
+    if checked:
+        say(checked.note)
+        info = replace(info, notes=(*info.notes, checked.note))
     write_run(folder, info)
     return info
+
+
+def _verified(model: Model, plan: Plan, config: RunConfig) -> Verified | None:
+    """The model that also asks `config.verify` trials apart, drawn by the run's seed; None where none are wanted."""
+    if not config.verify:
+        return None
+    if config.mode != "score":
+        raise BadInput("--verify compares log-probabilities; leave it out with mode generate")
+    names = sorted(trial.trial_id for trial in plan.trials)
+    drawn = np.random.default_rng(config.seed).permutation(len(names))[: config.verify]
+    return Verified(model, {names[k] for k in drawn})
 
 
 def reader(config: RunConfig, plan: Plan) -> FrameCache:
@@ -99,6 +123,8 @@ def model_arguments(config: RunConfig) -> dict[str, Any]:
     arguments: dict[str, Any] = dict(config.model_args)
     if config.device is not None:
         arguments["device"] = config.device
+    if config.cache_gb is not None:
+        arguments["cache_gb"] = config.cache_gb
     pretrained = arguments.get("pretrained")
     if isinstance(pretrained, str) and pretrained.startswith(ORGANISM):
         arguments["pretrained"] = str(manifest.folder_of(pretrained.removeprefix(ORGANISM)))

@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from vlbias.errors import ModelError
 from vlbias.models._separate import Options
 from vlbias.models._sharing import Sharing, why_not
+from vlbias.models._verified import TOLERANCE
 from vlbias.records import Fault, Frames, Part, Prompt
 
 Apart = Callable[[Sequence[Prompt], Sequence[Options]], list[tuple[float, ...] | Fault]]
-# As a share of the largest log-probability: rounding depends on the shape of a batch, a false sharing changes it all.
-TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 5e-2}
 ORDERS = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
 WORDS = ("What is shown?", "What is shown, and is it here?")
 SIDE_PX, N_FRAMES, N_OPTIONS = 112, 4, 12
@@ -43,7 +41,7 @@ def unproven(model: Any, sharing: Sharing, apart: Apart) -> str | None:
         return "a trial of it did not fit in memory"
     expected = np.array([found for found in alone if not isinstance(found, Fault)])
     worst = float(np.abs(np.array(shared) - expected).max())
-    allowed = TOLERANCE[model.dtype] * float(np.abs(expected).max())
+    allowed = TOLERANCE[str(model.dtype).removeprefix("torch.")] * float(np.abs(expected).max())
     if not worst <= allowed:
         return f"a trial of it changed a log-probability by {worst:.2g}; its encoder or its text model looks further"
     return None
