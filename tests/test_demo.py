@@ -1,4 +1,4 @@
-"""The main job on its real parts: bundled clips, decoded; the bundled organism, loaded by the hf adapter; the reports."""
+"""The main job on its real parts: bundled clips, decoded; the bundled organism, loaded as any model; the reports."""
 
 import json
 from pathlib import Path
