@@ -98,7 +98,7 @@ def one_order(corners: Sequence[Numbers], sizes: Sequence[tuple[float, float]], 
         more = f"; all {len(corners)} fit {other}" if fits[other] == len(corners) else ""
         raise BadInput(
             f"{path}: {len(corners) - fits[declared]} of {len(corners)} boxes do not fit {declared} pixels in their "
-            f"images{more}; say which order is meant with --boxes, or correct the file"
+            f"images{more}; correct the file"
         )
 
 
