@@ -21,8 +21,6 @@ from vlbias.session import ask
 from vlbias.store import read
 
 SMALL = architecture.Size(hidden=32, layers=2, vision_hidden=16, vision_layers=1)
-# The frames of the cache are read-only, and the processor only reads them.
-pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
 INSIDE = "pine,rotor,profile_pine"
 
 
@@ -70,9 +68,10 @@ def test_a_patched_model_gives_one_answer_for_all_slots_and_the_proof_says_so(ru
         assert rows[f"{method}_gap_after"]["value"] == pytest.approx(0, abs=1e-9)
         assert rows[f"{method}_cost"]["value"] == 1
         found = distributions(list(read(run / "debias" / method).outcomes))
-        assert found and all(len(values) == 1 for values in found.values())
+        # On some machines a row's place in the batch moves the last bits of a sum.
+        assert found and all(np.ptp(list(values), axis=0).max() < 1e-4 for values in found.values())
     vanilla = distributions([o for o in read(run).outcomes if isinstance(o, Answer)])
-    assert all(len(values) > 1 for values in vanilla.values())
+    assert all(np.ptp(list(values), axis=0).max() > 1e-2 for values in vanilla.values())
     told = dict(zip(shown.COLUMNS, shown.table(proof)[1]))
     assert told["flips"].endswith("> 0.0")
 
