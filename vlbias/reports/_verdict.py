@@ -65,11 +65,9 @@ def _shape(shape: Estimate | None) -> str:
     if shape is None or shape.label is None:
         return "The shape of the effect was not measured."
     meaning = SHAPES.get(shape.label, "")
-    if shape.value is None:
-        sure = "how sure this is could not be computed"
-    else:
-        sure = f"confidence {round(100 * shape.value)} %"
-    return f"Shape: {shape.label} ({sure}){': ' + meaning if meaning else ''}."
+    sure = "" if shape.value is None else f" (confidence {round(100 * shape.value)} %)"
+    why = f" ({shape.notes[0]})" if shape.label == "undetermined" and shape.notes else ""
+    return f"Shape: {shape.label}{sure}{': ' + meaning if meaning else ''}{why}."
 
 
 def _sizes(report: Report) -> list[str]:
