@@ -118,11 +118,11 @@ def score(folder: Path, *, metrics: str | None, display: str | None) -> bool:
     from vlbias.reports import terminal  # noqa: PLC0415  (rich)
 
     how = chosen(display)
-    out = console(how, stderr=True)
-    out.print("measuring and writing reports")
     names = [name for name in (metrics or "").split(",") if name] or None
-    result = scoring.report(folder, metrics=names)
-    paths = scoring.write(result, folder=folder)
+    with progress(how, title="measuring", unit="metrics") as update:
+        result = scoring.report(folder, metrics=names, tell=update)
+    with progress(how, title="writing", unit="reports") as update:
+        paths = scoring.write(result, folder=folder, tell=update)
     terminal.render(result, paths=paths, console=console(how))
     failures = sum(o.row == "failure" for o in result.outcomes)
     return failures > TOO_MANY_FAILED * len(result.outcomes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,21 @@ METRICS = ("curve", "bands", "contrasts", "spread", "flips", "shape", "paired", 
 WRITERS = ("results", "html", "card", "figures", "tables", "terminal")
 
 
-def report(folder: Path, *, metrics: Sequence[str] | None = None, seed: int | None = None) -> Report:
-    """What a folder says: its run, its rows, and its estimates, measured afresh from the run's own seed."""
+def _untold(*_: int) -> None:
+    """Hears nothing of how far the work is."""
+
+
+def report(
+    folder: Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    seed: int | None = None,
+    tell: Callable[[int, int, int], None] = _untold,
+) -> Report:
+    """What a folder says: its run, its rows, and its estimates, measured afresh from the run's own seed.
+
+    `tell` hears (done, total, failed) in metrics.
+    """
     run = read_run(folder)
     outcomes = read(folder).outcomes
     if not outcomes:
@@ -30,7 +43,7 @@ def report(folder: Path, *, metrics: Sequence[str] | None = None, seed: int | No
         own = (*own, "options")
     chosen = tuple(metrics or run.config.get("metrics") or own)
     start = int(run.config.get("seed", 0)) if seed is None else seed
-    return Report(run=run, estimates=tuple(_measured(chosen, outcomes, start)), outcomes=outcomes)
+    return Report(run=run, estimates=tuple(_measured(chosen, outcomes, start, tell)), outcomes=outcomes)
 
 
 def of_kind(kind: str | None) -> tuple[str, ...]:
@@ -41,18 +54,31 @@ def of_kind(kind: str | None) -> tuple[str, ...]:
     return found
 
 
-def _measured(metrics: Sequence[str], outcomes: Sequence[object], seed: int) -> Iterator[Estimate]:
+def _measured(
+    metrics: Sequence[str], outcomes: Sequence[object], seed: int, tell: Callable[[int, int, int], None]
+) -> Iterator[Estimate]:
     """Each metric has its own stream of chance, so that adding one does not change another."""
-    for name in metrics:
+    for done, name in enumerate(metrics):
+        tell(done, len(metrics), 0)
         module = rooms.find("metrics", name)
         key = int.from_bytes(name.encode()[:8], "big")
         yield from module.measure(outcomes, rng=np.random.default_rng([seed, key]))
 
 
-def write(result: Report, *, folder: Path, writers: Sequence[str] = WRITERS) -> list[Path]:
-    """Writes every report into the folder and names the files."""
+def write(
+    result: Report,
+    *,
+    folder: Path,
+    writers: Sequence[str] = WRITERS,
+    tell: Callable[[int, int, int], None] = _untold,
+) -> list[Path]:
+    """Writes every report into the folder and names the files; `tell` hears (done, total, failed) in reports."""
     os.environ.setdefault("MPLBACKEND", "Agg")
-    return [path for name in writers for path in rooms.find("reports", name).write(result, folder=folder)]
+    paths: list[Path] = []
+    for done, name in enumerate(writers):
+        tell(done, len(writers), 0)
+        paths += rooms.find("reports", name).write(result, folder=folder)
+    return paths
 
 
 def compare(folders: Sequence[Path], *, seed: int = 0) -> Comparison:
