@@ -159,7 +159,7 @@ def test_boxes_of_another_order_or_scale_are_refused_and_not_guessed(tmp_path: P
     for row in rows:
         x1, y1, x2, y2 = row["bbox"]
         row["bbox"] = [x1, y1, x2 - x1, y2 - y1]
-    with pytest.raises(BadInput, match="all 20 fit xywh; say which order"):
+    with pytest.raises(BadInput, match="all 20 fit xywh; correct the file"):
         audited(written(tmp_path, rows, one))
     with pytest.raises(UnknownName, match="did you mean screenspot_pro"):
         audit.audit(tmp_path, "screenspotpro", [], frame="pixels", zones="rings", rng=np.random.default_rng(0))
