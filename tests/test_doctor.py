@@ -5,6 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 from vlbias import doctor
+from vlbias.organisms import manifest
 
 
 def test_the_default_decoder_works_and_shows_true_colours():
@@ -20,9 +21,7 @@ def test_a_decoder_that_is_not_installed_fails_with_the_reason_on_one_line():
 
 
 def test_the_bundled_organism_is_loaded_and_scores_an_option():
-    bundled = sorted(path.parent for path in doctor.ZOO.glob("*/config.json"))
-    assert bundled, "no organism is bundled"
-    found = doctor.engine("hf", {"pretrained": str(bundled[0]), "device": "cpu"})
+    found = doctor.engine("hf", {"pretrained": str(manifest.folder_of(doctor.ORGANISM)), "device": "cpu"})
     assert found.works and "transformers" in found.detail and "on cpu" in found.detail
 
 
@@ -32,7 +31,7 @@ def test_an_engine_that_refuses_its_arguments_fails_with_the_remedy():
 
 
 def test_an_installation_without_an_organism_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "ZOO", tmp_path)
+    monkeypatch.setattr(manifest, "ZOO", tmp_path)
     monkeypatch.setattr(doctor, "decoder", lambda name: doctor.Finding(what=name, works=True, detail=""))
     last = doctor.examine()[-1]
     assert last.what == "engine hf" and not last.works and "organism train" in last.detail

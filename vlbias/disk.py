@@ -1,14 +1,16 @@
-"""Writes to disk that are whole or absent after a crash, and errors that say what is safe."""
+"""Writes to disk that are whole or absent after a crash, hashes of what is there, and errors that say what is safe."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
 from vlbias.errors import RunRefused
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BLOCK_BYTES = 1 << 20
 
 
 def refusal(error: OSError, *, path: Path, safe: str = "") -> RunRefused:
@@ -17,6 +19,19 @@ def refusal(error: OSError, *, path: Path, safe: str = "") -> RunRefused:
     remedy = "free some space" if error.errno in FULL else "make the folder writable or give another --output_path"
     kept = f"{safe}; " if safe else ""
     return RunRefused(f"{cause} at {path} ({error.strerror}); {kept}{remedy}, then run the same command again")
+
+
+def sha256_of_file(*paths: Path) -> str:
+    """The sha256, in hexadecimal, of the bytes of a file, or of several one after the other.
+
+    They are read in pieces, so their size does not matter. Errors: OSError.
+    """
+    found = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                found.update(block)
+    return found.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from vlbias import canary, rooms
 from vlbias.errors import DecodeError, VlbiasError
 from vlbias.models import Model
+from vlbias.organisms import manifest
 from vlbias.records import Fault, Frames, Part, Prompt
 from vlbias.videos.cache import FrameCache
 
-ZOO = Path(__file__).parent / "organisms" / "zoo"
+ORGANISM = "u10"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +28,10 @@ class Finding:
 def examine() -> list[Finding]:
     """Every decoder and every engine, tried for real."""
     found = [decoder(name) for name in rooms.names("videos", prefix="decode_")]
-    bundled = sorted(path.parent for path in ZOO.glob("*/config.json"))
-    if not bundled:
-        detail = "no organism is bundled with this installation; vlbias organism train makes one"
+    if ORGANISM not in manifest.known():
+        detail = f"the organism {ORGANISM} is not bundled with this installation; vlbias organism train makes one"
         return [*found, Finding(what="engine hf", works=False, detail=detail)]
-    return [*found, engine("hf", {"pretrained": str(bundled[0])})]
+    return [*found, engine("hf", {"pretrained": str(manifest.folder_of(ORGANISM))})]
 
 
 def decoder(name: str) -> Finding:

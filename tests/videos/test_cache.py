@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import DecodeError
 from vlbias.records import Segment
-from vlbias.videos import cache, decode_av, media
+from vlbias.videos import cache, decode_av
 
 FILL = """
 import sys
@@ -42,7 +43,7 @@ def test_a_clip_is_decoded_once_and_kept_by_content(clip, tmp_path):
 
 
 def test_any_flipped_bit_of_a_clip_whose_hash_is_known_is_an_error(bundled_clip, flipped, tmp_path):
-    known, size = media.sha256_of_file(bundled_clip), bundled_clip.stat().st_size
+    known, size = sha256_of_file(bundled_clip), bundled_clip.stat().st_size
     with cache.FrameCache(tmp_path / "cache", num_frames=2) as frames:
         for bit in np.random.default_rng(3).integers(8 * size, size=50):
             damaged = Segment(segment_id="s", path=str(flipped(bundled_clip, int(bit))), sha256=known)

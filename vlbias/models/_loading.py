@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import ModelError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -119,12 +119,7 @@ def weights_sha256(pretrained: str) -> str | None:
     folder = Path(pretrained)
     if not folder.is_dir():
         return None
-    total = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()
+    return sha256_of_file(*sorted(folder.glob("*.safetensors")))
 
 
 def context_window(found: Any) -> int | None:

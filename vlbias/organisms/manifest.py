@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput, UnknownName
 
 FILE = "organism.json"
@@ -45,14 +45,9 @@ def read(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path, values: Mapping[str, Any]) -> None:
     """Writes what is known of the organism, with the hash of its weights."""
-    whole = {**values, "weights_sha256": weights_sha256(folder)}
+    whole = {**values, "weights_sha256": sha256_of_file(folder / "model.safetensors")}
     text = json.dumps(whole, indent=1, allow_nan=False, default=str)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def weights_sha256(folder: Path) -> str:
-    """The sha256 of the weights' file."""
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
 def spread(values: Sequence[float]) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import BadSuite
 from vlbias.probes import insertion
 from vlbias.probes._items import write
-from vlbias.probes._paths import sha256_of
 from vlbias.records import Probe, Scene, Segment
 
 Render = Callable[[tuple[Scene, ...]], Path]
@@ -64,7 +64,7 @@ def _filed(segment: Segment, *, render: Render, media: Path) -> Segment:
     partial = path.with_suffix(".partial")
     shutil.copyfile(render(segment.scenes), partial)
     partial.replace(path)
-    return Segment(segment_id=path.name, path=str(path), sha256=sha256_of(path))
+    return Segment(segment_id=path.name, path=str(path), sha256=sha256_of_file(path))
 
 
 def _manifest_row(segment: Segment, file: Segment, *, licence: str) -> dict[str, object]:

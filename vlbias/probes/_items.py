@@ -9,11 +9,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import BadSuite
 from vlbias.probes._choices import Strict
 from vlbias.probes._contexts import Context, Given, surround
 from vlbias.probes._lines import Line, Text, lines
-from vlbias.probes._paths import inside, listed, sha256_of
+from vlbias.probes._paths import inside, listed
 from vlbias.records import Probe, Segment
 
 
@@ -117,7 +118,7 @@ def _media_faults(item: Item, *, media: Path, hashes: dict[str, str]) -> list[st
             faults.append(found)
             continue
         if clip.path not in hashes:
-            hashes[clip.path] = sha256_of(found)
+            hashes[clip.path] = sha256_of_file(found)
         if hashes[clip.path] != clip.sha256:
             faults.append(f"{found}: sha256 is {hashes[clip.path]}, the item says {clip.sha256}; restore the file")
     if any(clip.sha256 == item.evidence.sha256 or clip.path == item.evidence.path for clip in item.backgrounds):

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput, BadSuite, nearest
 from vlbias.probes._choices import FramesChoice, PromptChoice, Strict
 from vlbias.probes._drawn import DrawnSource
 from vlbias.probes._lines import Line, Text, lines
-from vlbias.probes._paths import inside, listed, place, sha256_of
+from vlbias.probes._paths import inside, listed, place
 from vlbias.records import Probe, Segment
 
 REMEDY = "set it to the folder of your data, or give the path itself"
@@ -154,7 +155,7 @@ def _media_faults(item: OrderItem, *, media: Path, hashes: dict[str, str]) -> li
             faults.append(found)
             continue
         if shown.path not in hashes:
-            hashes[shown.path] = sha256_of(found)
+            hashes[shown.path] = sha256_of_file(found)
         if hashes[shown.path] != shown.sha256:
             faults.append(f"{found}: sha256 is {hashes[shown.path]}, the item says {shown.sha256}; restore the file")
     return list(dict.fromkeys(faults))

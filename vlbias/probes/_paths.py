@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from vlbias.errors import BadSuite
 
 DATA_DIR = "${VLBIAS_DATA_DIR}"
-_CHUNK_BYTES = 1 << 20
 
 
 def place(text: str, *, folder: Path, environment: Mapping[str, str], remedy: str) -> Path:
@@ -42,15 +40,6 @@ def inside(media: Path, name: str) -> Path | str:
     except (OSError, RuntimeError) as broken:
         return f"the file {path} cannot be read ({broken}); give a readable file"
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_CHUNK_BYTES):
-            found.update(block)
-    return found.hexdigest()
 
 
 def listed(problems: list[str], *, most: int = 20) -> str:

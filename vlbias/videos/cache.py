@@ -12,6 +12,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import DecodeError
 from vlbias.records import Frames, FramesTHWC, Segment, digest
 from vlbias.videos import ClipInfo, media, sampling
@@ -171,7 +172,7 @@ def _read(pixels_file: Path, decoder: str, version: str, asked_s: tuple[float, .
 
 def _sha256(path: Path, segment: Segment | None) -> str:
     try:
-        found = media.sha256_of_file(path)
+        found = sha256_of_file(path)
     except OSError as error:
         raise DecodeError(path=str(path), decoder="check", reason=f"cannot be read: {error.strerror}") from error
     if segment is not None and segment.sha256 is not None and segment.sha256 != found:

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
 from vlbias.records import FramesTHWC, Scene, Sprite, digest
-from vlbias.videos.media import sha256_of_file
 
 Points: TypeAlias = tuple[tuple[float, float], ...]
 Field: TypeAlias = npt.NDArray[np.float32]

@@ -1,8 +1,7 @@
-"""Files as bytes and images as one frame."""
+"""Images as one frame."""
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from pathlib import Path
 
@@ -15,16 +14,6 @@ from vlbias.records import FramesTHWC
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_IMAGE_PX = 64_000_000
-_CHUNK_BYTES = 1 << 20
-
-
-def sha256_of_file(path: Path) -> str:
-    """The sha256 of a file's bytes, read in pieces. Errors: OSError."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK_BYTES):
-            found.update(piece)
-    return found.hexdigest()
 
 
 def image_version() -> str:
