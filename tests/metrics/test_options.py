@@ -1,5 +1,7 @@
 """A planted love of one letter comes back from answers in several orders; without one nothing is found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,11 @@ from vlbias.metrics import options
 AUDIT = Audit(prompt_sha256="d", segments=(), segment_spans=(), n_tokens=None, n_frames=0, batch_size=1)
 
 
-def cyclic(rng, *, probes=60, right=0.6, first=0.0, noisy=True):
-    """Four options in four rotations; `first` is the chance to choose what is displayed first, whatever it is."""
+def cyclic(rng, *, probes=60, right=0.6, first=0.0, noisy=True, sure=None, style="letters"):
+    """Four options in four rotations; `first` is the chance to choose what is displayed first, whatever it is.
+
+    `sure` is the probability that the responder gives its choice; without it there are no log-probabilities.
+    """
     out = []
     for probe in range(probes):
         luck = rng.random(), rng.integers(4)
@@ -20,8 +25,9 @@ def cyclic(rng, *, probes=60, right=0.6, first=0.0, noisy=True):
             chosen = order[0] if rng.random() < first else (1 if draw[0] < right else int(draw[1]))
             asked = Asked(trial_id=f"{probe}/cyclic{k}", probe_id=f"p{probe:04d}", cluster_id=f"c{probe // 2}",
                           background_ids=(), task="ab"[probe % 2], slot=0, n_slots=1, n_options=4, gold=1,
-                          option_order=order, factors=(("labels", "letters"), ("order", f"cyclic{k}")))  # fmt: skip
-            out.append(Answer(asked=asked, chosen=chosen, logprobs=None, level="generated", reply=None, audit=AUDIT))
+                          option_order=order, factors=(("labels", style), ("order", f"cyclic{k}")))  # fmt: skip
+            scores = None if sure is None else tuple(np.log(sure if j == chosen else (1 - sure) / 3) for j in order)
+            out.append(Answer(asked=asked, chosen=chosen, logprobs=scores, level="exact", reply=None, audit=AUDIT))
     return out
 
 
@@ -93,10 +99,51 @@ def test_gold_that_never_moves_has_no_recall_but_shares():
 
 def test_spread_and_divergence_less_their_reference_hold_zero_without_a_love_and_not_with_one():
     rng = np.random.default_rng(8)
-    names = ("option_rstd_above_reference", "option_kl_above_reference")
-    runs = [measured(cyclic(rng, probes=48), seed=s) for s in range(30)]
+    names = ("option_rstd_above_reference", "option_kl_above_reference", "option_ece_of_places_above_reference")
+    runs = [measured(cyclic(rng, probes=48, sure=0.9), seed=s) for s in range(30)]
     for name in names:
         found = [run[name, "all", None] for run in runs]
         assert sum(e.low <= 0 <= e.high for e in found) >= 26
         assert abs(np.mean([e.value for e in found])) < np.mean([e.reference.high for e in found])
-        assert measured(cyclic(rng, first=0.5))[name, "all", None].low > 0
+        assert measured(cyclic(rng, first=0.5, sure=0.9))[name, "all", None].low > 0
+
+
+def test_the_calibration_error_equals_plain_counting():
+    rows = cyclic(np.random.default_rng(9), probes=80, sure=0.93)
+    found = measured(rows)["option_ece", "all", None]
+    # The responder says .93 or .07 / 3, so of ten bins two are filled: those of its choice and of the others.
+    gaps = []
+    for place in range(4):
+        gold = [r.asked.option_order.index(1) == place for r in rows]
+        chosen = [r.asked.option_order.index(r.chosen) == place for r in rows]
+        for picked, said in ((True, 0.93), (False, 0.07 / 3)):
+            gaps.append(abs(sum(said - g for g, c in zip(gold, chosen, strict=True) if c == picked)))
+    assert found.value == pytest.approx(100 * sum(gaps) / (4 * len(rows)))
+    assert found.value > 10 and found.value == pytest.approx(found.reference.mean)
+    assert found.reference.p_value is None
+
+
+def test_a_model_that_is_too_sure_alike_at_every_place_has_no_calibration_error_of_places():
+    found = measured(cyclic(np.random.default_rng(9), noisy=False, sure=0.99))
+    assert found["option_ece", "all", None].value > 15
+    assert found["option_ece_of_places", "all", None].value == pytest.approx(0, abs=1e-9)
+    loving = measured(cyclic(np.random.default_rng(9), first=0.5, sure=0.99))["option_ece_of_places", "all", None]
+    assert loving.value > 5 and loving.reference.p_value < 0.01
+
+
+def test_answers_without_log_probabilities_have_no_calibration_error_and_say_why():
+    found = measured(cyclic(np.random.default_rng(9), probes=20))["option_ece", "all", None]
+    assert (found.value, found.low) == (None, None) and "no log-probabilities" in found.notes[0]
+
+
+def test_each_style_of_labels_has_numbers_of_its_own():
+    rng = np.random.default_rng(10)
+    both = [*cyclic(rng, first=0.8), *cyclic(rng, first=0.0, style="numbers")]
+    rows = [replace(r, asked=replace(r.asked, trial_id=f"{dict(r.asked.factors)['labels']}/{r.asked.trial_id}"))
+            for r in both]  # fmt: skip
+    found = measured(rows)
+    letters, numbers = (found["option_share", f"labels: {style}", 0] for style in ("letters", "numbers"))
+    assert letters.n == numbers.n == found["option_share", "all", 0].n / 2
+    assert letters.value > 60 > 40 > numbers.value
+    assert found["option_share", "all", 0].value == pytest.approx((letters.value + numbers.value) / 2)
+    assert ("option_share", "labels: letters", 0) not in measured(cyclic(rng, probes=8))

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
 from vlbias.answers import Answer, Failure, Outcome
 from vlbias.estimates import Estimate, Reference
-from vlbias.metrics._blocks import Floats, Ints, cluster_sums, rows
+from vlbias.metrics._blocks import Floats, cluster_sums, rows
 from vlbias.metrics._means import mean_estimate
-from vlbias.metrics._resample import (
-    BOOTSTRAP_DRAWS,
-    bootstrap_sums,
-    p_at_least,
-    percentile,
-    reference,
-    rotations,
-    sign_flips,
-    variant_sums,
+from vlbias.metrics._option_counts import (
+    counts,
+    ece,
+    ece_of_places,
+    kl,
+    recall,
+    resampled,
+    rstd,
+    share,
+    turned,
+    with_gold_everywhere,
 )
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, p_at_least, percentile, reference, sign_flips
 
 ROTATED = "displayed places rotated or mirrored within clusters"
 FLIPPED = "sign of each cluster's mean change flipped"
@@ -34,38 +38,39 @@ NAMES = (
     "option_rstd_above_reference",
     "option_kl",
     "option_kl_above_reference",
+    "option_ece",
+    "option_ece_of_places",
+    "option_ece_of_places_above_reference",
     "option_consistency",
     "option_accuracy_change",
     "option_prediction_change",
 )
+SUMMARIES = MappingProxyType(
+    {
+        "option_rstd": (rstd, "points"),
+        "option_kl": (kl, "nats"),
+        "option_ece": (ece, "points"),
+        "option_ece_of_places": (ece_of_places, "points"),
+    }
+)
 CONSTANT = "the same in every bootstrap draw"
 NOT_WHOLE = "gold never stands at some place"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Table:
-    """Counts of one task, [cluster, place]: trials with gold at a place, right ones among them, choices of a place."""
-
-    gold_GP: Floats
-    right_GP: Floats
-    chosen_GP: Floats
-
-    @property
-    def joined(self) -> Floats:
-        """The three side by side, [cluster, 3 places]."""
-        return np.concatenate([self.right_GP, self.gold_GP, self.chosen_GP], axis=1)
+NO_SCORES = "an answer has no log-probabilities, so nothing says how sure it is; ask with mode: score"
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
     """Recall and share of choices of each displayed place (`slot`), and how far orders change answers, in points.
 
     `option_rstd` is the standard deviation (ddof 0) of recall over places (Zheng et al. 2024); `option_kl` the
-    divergence of the shares from uniform, in nats: both are positive without any bias, which the reference shows;
-    `..._above_reference` is what is left without the reference's mean, about 0 without a bias.
+    divergence of the shares from uniform, in nats; `option_ece` the classwise expected calibration error over places
+    (Kull et al. 2019) in tenths of probability, and `option_ece_of_places` what is left of it after a recalibration
+    that does not see places. All are positive without any bias, which the reference shows; `..._above_reference` is
+    what is left without the reference's mean, about 0 without a bias.
     `option_consistency` is the share of questions whose content chosen is the same in all orders.
     `option_accuracy_change` is accuracy in the other orders less that in the first, `option_prediction_change` the
     share of other orders whose content chosen differs from the first. A question enters only if every order of it
-    was answered; questions with other numbers of options than most are counted apart.
+    was answered; questions with other numbers of options than most are counted apart. Where options were named in
+    several ways, `task` names each way too, as `labels: numbers`.
     """
     found = [r for r in rows(outcomes) if r.asked.gold is not None]
     groups, notes = _groups(found)
@@ -73,21 +78,31 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         why = "no question was answered in two or more orders of its options; ask with option orders"
         return [Estimate(metric=name, unit="points", notes=(why, *notes)) for name in NAMES]
     out = []
-    for task in ["all", *sorted({g[0].asked.task for g in groups})]:
-        mine = [g for g in groups if task in ("all", g[0].asked.task)]
-        table = _counts(mine)
-        blank = Estimate(metric="", task=task, unit="points", n=sum(map(len, mine)), clusters=len(table.gold_GP),
+    for task, mine in _parts(groups):
+        table = counts([answer for group in mine for answer in group])
+        blank = Estimate(metric="", task=task, unit="points", n=sum(map(len, mine)), clusters=len(table),
                          notes=notes)  # fmt: skip
-        whole = bool(np.all(table.gold_GP.sum(axis=0) > 0))
-        null = _null(table, rng=rng)
-        drawn = bootstrap_sums(table.joined, rng=rng) if len(table.gold_GP) > 1 else None
+        observed = table.sum(axis=0)[None]
+        whole = bool(len(with_gold_everywhere(observed)))
+        null = turned(table, rng=rng)
+        drawn = resampled(table, rng=rng) if len(table) > 1 else None
         if whole:
-            null, drawn = _with_gold_everywhere(null), None if drawn is None else _with_gold_everywhere(drawn)
-        observed = table.joined.sum(axis=0)[None]
+            null, drawn = with_gold_everywhere(null), None if drawn is None else with_gold_everywhere(drawn)
         out += _per_place(observed, null, drawn, blank=blank, whole=whole)
         out += _summaries(observed, null, drawn, blank=blank, whole=whole)
         out += _changes(mine, blank, rng=rng)
     return out
+
+
+def _parts(groups: Sequence[list[Answer]]) -> list[tuple[str, list[list[Answer]]]]:
+    """All groups, those of each task, and, where labels vary, those of each style of labels; each part by its name."""
+    parts: dict[str, list[list[Answer]]] = {"all": list(groups)}
+    styles = [dict(g[0].asked.factors).get("labels") for g in groups]
+    for group in sorted(groups, key=lambda g: g[0].asked.task):
+        parts.setdefault(group[0].asked.task, []).append(group)
+    for style in sorted({s for s in styles if s is not None}) if len(set(styles)) > 1 else ():
+        parts[f"labels: {style}"] = [g for g, mine in zip(groups, styles) if mine == style]
+    return list(parts.items())
 
 
 def _groups(found: Sequence[Answer | Failure]) -> tuple[list[list[Answer]], tuple[str, ...]]:
@@ -117,65 +132,17 @@ def _groups(found: Sequence[Answer | Failure]) -> tuple[list[list[Answer]], tupl
     return whole, tuple(notes)
 
 
-def _counts(groups: Sequence[Sequence[Answer]]) -> _Table:
-    answers = [a for g in groups for a in g]
-    n_places = answers[0].asked.n_options
-    gold_NP, chosen_NP = np.zeros((len(answers), n_places)), np.zeros((len(answers), n_places))
-    for i, answer in enumerate(answers):
-        order = answer.asked.option_order
-        assert answer.asked.gold is not None and answer.chosen is not None
-        gold_NP[i, order.index(answer.asked.gold)] = 1
-        chosen_NP[i, order.index(answer.chosen)] = 1
-    cluster_N: Ints = np.unique([a.asked.cluster_id for a in answers], return_inverse=True)[1].reshape(-1)
-    return _Table(
-        gold_GP=cluster_sums(gold_NP, cluster_N),
-        right_GP=cluster_sums(gold_NP * chosen_NP, cluster_N),
-        chosen_GP=cluster_sums(chosen_NP, cluster_N),
-    )
-
-
-def _recall(sums_BK: Floats) -> Floats:
-    right_BP, gold_BP, _ = np.split(sums_BK, 3, axis=1)
-    return np.asarray(100 * right_BP / gold_BP)
-
-
-def _share(sums_BK: Floats) -> Floats:
-    chosen_BP = np.split(sums_BK, 3, axis=1)[2]
-    return np.asarray(100 * chosen_BP / chosen_BP.sum(axis=1, keepdims=True))
-
-
-def _rstd(sums_BK: Floats) -> Floats:
-    return np.asarray(_recall(sums_BK).std(axis=1))
-
-
-def _kl(sums_BK: Floats) -> Floats:
-    share_BP = _share(sums_BK) / 100
-    safe_BP = np.where(share_BP > 0, share_BP, 1.0)
-    return np.asarray((share_BP * np.log(safe_BP * share_BP.shape[1])).sum(axis=1))
-
-
-def _null(table: _Table, *, rng: np.random.Generator) -> Floats:
-    turned = [part[:, rotations(part.shape[1])] for part in (table.right_GP, table.gold_GP, table.chosen_GP)]
-    return variant_sums(np.concatenate(turned, axis=2), rng=rng)
-
-
-def _with_gold_everywhere(sums_BK: Floats) -> Floats:
-    """The draws in which gold stands at every place at least once: the others have no recall."""
-    gold_BP = np.split(sums_BK, 3, axis=1)[1]
-    return sums_BK[np.all(gold_BP > 0, axis=1)]
-
-
 def _per_place(
-    observed_1K: Floats, null_BK: Floats, drawn_BK: Floats | None, *, blank: Estimate, whole: bool
+    observed_1CP: Floats, null_BCP: Floats, drawn_BCP: Floats | None, *, blank: Estimate, whole: bool
 ) -> list[Estimate]:
     """Recall of each place, where gold stands at every place, and the share of choices of each."""
     out = []
-    for metric, of in (("option_recall", _recall), ("option_share", _share)):
+    for metric, of in (("option_recall", recall), ("option_share", share)):
         if metric == "option_recall" and not whole:
             out.append(replace(blank, metric=metric, notes=(NOT_WHOLE, *blank.notes)))
             continue
-        value_P, null_BP = of(observed_1K)[0], of(null_BK)
-        drawn_BP = None if drawn_BK is None else of(drawn_BK)
+        value_P, null_BP = of(observed_1CP)[0], of(null_BCP)
+        drawn_BP = None if drawn_BCP is None else of(drawn_BCP)
         largest_B = np.abs(null_BP - value_P.mean()).max(axis=1)
         for place, value in enumerate(value_P.tolist()):
             p_value = p_at_least(largest_B, abs(value - float(value_P.mean())))
@@ -192,18 +159,20 @@ def _per_place(
 
 
 def _summaries(
-    observed_1K: Floats, null_BK: Floats, drawn_BK: Floats | None, *, blank: Estimate, whole: bool
+    observed_1CP: Floats, null_BCP: Floats, drawn_BCP: Floats | None, *, blank: Estimate, whole: bool
 ) -> list[Estimate]:
-    """The spread of recall and the divergence of the choices, each one number that noise alone makes positive."""
+    """Spread of recall, divergence of choices, calibration errors: numbers that noise alone makes positive."""
     out = []
-    for metric, of, unit in (("option_rstd", _rstd, "points"), ("option_kl", _kl, "nats")):
+    scored = observed_1CP.shape[1] > 3
+    for metric, (of, unit) in SUMMARIES.items():
         one = replace(blank, metric=metric, unit=unit)
-        if not whole:
-            out.append(replace(one, notes=(NOT_WHOLE, *blank.notes)))
+        if not whole or not (scored or of in (rstd, kl)):
+            out.append(replace(one, notes=(NO_SCORES if whole else NOT_WHOLE, *blank.notes)))
             continue
-        value, null_B = float(of(observed_1K)[0]), of(null_BK)
-        one = replace(one, value=value, reference=reference(null_B, p_value=p_at_least(null_B, value), method=ROTATED))
-        drawn_B = None if drawn_BK is None else of(drawn_BK)
+        value, null_B = float(of(observed_1CP)[0]), of(null_BCP)
+        p_value = None if of is ece else p_at_least(null_B, value)
+        one = replace(one, value=value, reference=reference(null_B, p_value=p_value, method=ROTATED))
+        drawn_B = None if drawn_BCP is None else of(drawn_BCP)
         # Its p-value is that of the line above it; twice told, it would count twice where p-values are adjusted.
         above = replace(
             one,
@@ -213,12 +182,12 @@ def _summaries(
         )
         if drawn_B is None or np.ptp(drawn_B) < 1e-9:
             why = f"not available: {'one cluster' if drawn_B is None else CONSTANT}"
-            out += [replace(one, interval=why), replace(above, interval=why)]
-            continue
-        low, high = np.quantile(drawn_B, [0.025, 0.975])
-        limits = max(0.0, float(2 * value - high)), max(0.0, float(2 * value - low))
-        out.append(replace(one, low=limits[0], high=limits[1], interval=BASIC))
-        out.append(_above(above, drawn_B))
+            found = [replace(one, interval=why), replace(above, interval=why)]
+        else:
+            low, high = np.quantile(drawn_B, [0.025, 0.975])
+            limits = max(0.0, float(2 * value - high)), max(0.0, float(2 * value - low))
+            found = [replace(one, low=limits[0], high=limits[1], interval=BASIC), _above(above, drawn_B)]
+        out += found[:1] if of is ece else found  # turning places hardly changes it: it sees more than places
     return out
 
 

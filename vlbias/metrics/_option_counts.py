@@ -1,0 +1,115 @@
+"""Counts per cluster and displayed place of options, and what their sums say: recall, shares, spread, calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from vlbias.answers import Answer
+from vlbias.metrics._blocks import Floats, Ints
+from vlbias.metrics._resample import bootstrap_sums, rotations, variant_sums
+
+RIGHT, GOLD, CHOSEN = 0, 1, 2
+BINS = 10
+
+
+def counts(answers: Sequence[Answer]) -> Floats:
+    """Sums over the answers of each cluster, [cluster, channel, place].
+
+    The channels are right answers with gold at a place, answers with gold there, and choices of the place. Where every
+    answer has log-probabilities, two for each tenth of probability follow: the number of answers that give the place
+    so much, and the sum of the probability less gold (1 or 0).
+    """
+    n_places = answers[0].asked.n_options
+    scored = all(_has_scores(answer) for answer in answers)
+    row_NCP = np.zeros((len(answers), 3 + 2 * BINS * scored, n_places))
+    place_P = np.arange(n_places)
+    for row_CP, answer in zip(row_NCP, answers):
+        order = answer.asked.option_order
+        assert answer.asked.gold is not None and answer.chosen is not None
+        gold, chosen = order.index(answer.asked.gold), order.index(answer.chosen)
+        row_CP[GOLD, gold] = row_CP[CHOSEN, chosen] = 1
+        row_CP[RIGHT, gold] = gold == chosen
+        if scored:
+            share_P = _probabilities(answer)
+            tenth_P = np.minimum(share_P * BINS, BINS - 1).astype(np.intp)
+            row_CP[3 + tenth_P, place_P] = 1
+            row_CP[3 + BINS + tenth_P, place_P] = share_P - (place_P == gold)
+    cluster_N: Ints = np.unique([a.asked.cluster_id for a in answers], return_inverse=True)[1].reshape(-1)
+    table_GCP = np.zeros((int(cluster_N.max()) + 1, *row_NCP.shape[1:]))
+    np.add.at(table_GCP, cluster_N, row_NCP)
+    return table_GCP
+
+
+def turned(table_GCP: Floats, *, rng: np.random.Generator) -> Floats:
+    """Sums [draws, channel, place] when the displayed places of each cluster are rotated or mirrored at random."""
+    table_GMCP = np.moveaxis(table_GCP[:, :, rotations(table_GCP.shape[2])], 2, 1)
+    flat = variant_sums(table_GMCP.reshape(*table_GMCP.shape[:2], -1), rng=rng)
+    return flat.reshape(-1, *table_GCP.shape[1:])
+
+
+def resampled(table_GCP: Floats, *, rng: np.random.Generator) -> Floats:
+    """Sums [draws, channel, place] over clusters drawn with replacement."""
+    return bootstrap_sums(table_GCP.reshape(len(table_GCP), -1), rng=rng).reshape(-1, *table_GCP.shape[1:])
+
+
+def with_gold_everywhere(sums_BCP: Floats) -> Floats:
+    """The draws in which gold stands at every place at least once: the others have no recall."""
+    return sums_BCP[np.all(sums_BCP[:, GOLD] > 0, axis=1)]
+
+
+def recall(sums_BCP: Floats) -> Floats:
+    """The share of right answers among those with gold at each place, in percent, [draws, place]."""
+    return np.asarray(100 * sums_BCP[:, RIGHT] / sums_BCP[:, GOLD])
+
+
+def share(sums_BCP: Floats) -> Floats:
+    """The share of answers that choose each place, in percent, [draws, place]."""
+    chosen_BP = sums_BCP[:, CHOSEN]
+    return np.asarray(100 * chosen_BP / chosen_BP.sum(axis=1, keepdims=True))
+
+
+def rstd(sums_BCP: Floats) -> Floats:
+    """The standard deviation (ddof 0) of recall over places, in points (Zheng et al. 2024)."""
+    return np.asarray(recall(sums_BCP).std(axis=1))
+
+
+def kl(sums_BCP: Floats) -> Floats:
+    """The divergence of the shares of choices from uniform, in nats."""
+    share_BP = share(sums_BCP) / 100
+    safe_BP = np.where(share_BP > 0, share_BP, 1.0)
+    return np.asarray((share_BP * np.log(safe_BP * share_BP.shape[1])).sum(axis=1))
+
+
+def ece(sums_BCP: Floats) -> Floats:
+    """The classwise expected calibration error, a class being a place, in points (Kull et al. 2019, equation 3)."""
+    return _per_answer(sums_BCP, sums_BCP[:, 3 + BINS :])
+
+
+def ece_of_places(sums_BCP: Floats) -> Floats:
+    """The calibration error that is left, in points, once each tenth is recalibrated without a look at places.
+
+    Ours: a model that is too sure alike at every place has a large `ece` and none of this.
+    """
+    n_BTP, gap_BTP = sums_BCP[:, 3 : 3 + BINS], sums_BCP[:, 3 + BINS :]
+    n_BT1 = n_BTP.sum(axis=2, keepdims=True)
+    mean_BT1 = gap_BTP.sum(axis=2, keepdims=True) / np.where(n_BT1 > 0, n_BT1, 1.0)
+    return _per_answer(sums_BCP, gap_BTP - n_BTP * mean_BT1)
+
+
+def _per_answer(sums_BCP: Floats, gap_BTP: Floats) -> Floats:
+    n_B, n_places = sums_BCP[:, CHOSEN].sum(axis=1), sums_BCP.shape[2]
+    return np.asarray(100 * np.abs(gap_BTP).sum(axis=(1, 2)) / (n_places * n_B))
+
+
+def _has_scores(answer: Answer) -> bool:
+    return answer.logprobs is not None and all(map(math.isfinite, answer.logprobs))
+
+
+def _probabilities(answer: Answer) -> Floats:
+    """The probability of the option at each place, over the options."""
+    score_P = np.asarray(answer.logprobs, dtype=np.float64)
+    weight_P = np.exp(score_P - score_P.max())
+    return np.asarray(weight_P / weight_P.sum())
