@@ -29,6 +29,7 @@ def test_the_tokens_of_the_sweep_equal_the_closed_form_and_its_answers_those_ask
     rows = {row.name: row for row in sweep._exactness(model, prompts)}
     assert rows["sweep_token_closed_form_diff"].value == 0 and rows["sweep_token_closed_form_diff"].ok
     assert rows["sweep_max_logit_diff"].value <= 1e-5 and rows["sweep_max_logit_diff"].ok
+    assert rows["sweep_argmax_agreement"].value == 1 and rows["sweep_argmax_agreement"].ok
     assert 1.5 < rows["sweep_token_ratio"].value < 2 * 100 / 64
 
 
@@ -37,6 +38,13 @@ def test_a_false_answer_of_sharing_shows_as_a_difference(model, prompts, monkeyp
     monkeypatch.setattr(model.sharing, "logprobs", lambda asked: [(a + 1e-3, b) for a, b in logprobs(asked)])
     (row,) = (row for row in sweep._exactness(model, prompts[:20]) if row.name == "sweep_max_logit_diff")
     assert row.value == pytest.approx(1e-3, rel=0.05) and row.ok is False
+
+
+def test_a_choice_that_sharing_turns_over_shows_as_disagreement(model, prompts, monkeypatch) -> None:
+    logprobs = model.sharing.logprobs
+    monkeypatch.setattr(model.sharing, "logprobs", lambda asked: [pair[::-1] for pair in logprobs(asked)])
+    (row,) = (row for row in sweep._exactness(model, prompts[:20]) if row.name == "sweep_argmax_agreement")
+    assert row.value == 0 and row.ok is False
 
 
 def test_every_timed_sweep_encodes_every_clip_again_and_once(model, prompts) -> None:

@@ -85,6 +85,18 @@ def test_each_segment_is_encoded_once_however_often_it_is_asked(qwen, sweep):
     assert first <= 4 and qwen.sharing.features.n_made - made == first + 1
 
 
+def test_a_walk_holds_one_path_and_one_pack_in_memory_and_not_the_tree(build, sweep):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
+    walker = model.sharing.walker
+    walker.pack_tokens, walker.most_held, walker.n_tokens = 20, 0, 0
+    prompts = sweep()
+    found = model.score(prompts)
+    longest = max(one.n_tokens for one in found)
+    assert longest < walker.most_held <= longest + walker.pack_tokens < walker.n_tokens / 2
+    for one, other in zip(found, model.score_apart(prompts)):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+
+
 def test_a_score_does_not_depend_on_what_was_asked_before(build, sweep):
     prompts = sweep()
     fresh, used = (hf.load(pretrained=str(build("qwen2_vl")), device="cpu") for _ in range(2))

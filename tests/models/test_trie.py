@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vlbias.models._trie import SOLO_TOKENS, Piece, Trie, closed_form, finished, mask, packs
+from vlbias.models._trie import SOLO_TOKENS, Piece, Trie, closed_form, mask, needed, packs
 
 
 def path(text: str) -> list[Piece]:
@@ -56,11 +56,13 @@ def test_a_mask_over_everything_at_once_is_that_of_the_walk() -> None:
     assert np.array_equal(whole[4:], mask(nodes[:2], nodes[2:]))
 
 
-def test_what_no_later_node_stands_on_is_finished() -> None:
-    a, b, c, d, x = list(tree("abc", "abd", "ax").walk())
-    assert finished([a, b, c], d) == 1
-    assert finished([a, b, c, d], x) == 3
-    assert finished([a, b], c) == 0
+def test_only_the_path_above_the_next_node_is_needed_also_where_a_pack_ends_inside_a_subtree() -> None:
+    a, b, c, d, x, y = list(tree("abc", "abd", "axy").walk())
+    assert needed([a, b, c], d) == [a, b]
+    assert needed([a, b, c, d], x) == [a]
+    assert needed([a, b], c) == [a, b]
+    # The pack before `y` held the end of one subtree and the beginning of the next.
+    assert needed([a, b, c, d, x], y) == [a, x]
 
 
 def test_an_option_hangs_below_its_own_prompt_only() -> None:

@@ -29,6 +29,7 @@ NAMES = (
     "sweep_token_ratio",
     "sweep_token_closed_form_diff",
     "sweep_max_logit_diff",
+    "sweep_argmax_agreement",
     "sweep_toy_6q_over_naive",
     "sweep_toy_6q_over_generate_loop",
     "sweep_toy_1q_over_naive",
@@ -36,7 +37,7 @@ NAMES = (
     "analysis_1177x11_s",
 )
 SHAPES = tuple(toy.SHAPES)
-N_SLOTS, ROUNDS, NEW_TOKENS, EVERY = 10, 2, 8, 3
+N_SLOTS, ROUNDS, NEW_TOKENS, EVERY = 10, 2, 8, 6
 N_PROBES, N_ANALYSED = 1177, 11
 METRICS = ("levelgauge", "curve", "contrasts", "shape", "spread")
 
@@ -65,7 +66,7 @@ def _sweeps(wanted: Collection[str], *, device: str, seed: int, shape: toy.Shape
     rng = np.random.default_rng(seed)
     six = [p for slot in toy.sweep(shape, n_slots=N_SLOTS, n_questions=6, rng=rng) for p in slot]
     one = [p for slot in toy.sweep(shape, n_slots=N_SLOTS, n_questions=1, rng=rng) for p in slot]
-    if {"sweep_token_ratio", "sweep_token_closed_form_diff", "sweep_max_logit_diff"} & set(wanted):
+    if set(NAMES[:4]) & set(wanted):
         yield from (row for row in _exactness(model, six) if row.name in wanted)
     naive, loop = (lambda p: model.score_apart([p])), (lambda p: model.generate([p], max_new_tokens=NEW_TOKENS))
     for name, asked_alone, prompts, goal in (
@@ -78,7 +79,7 @@ def _sweeps(wanted: Collection[str], *, device: str, seed: int, shape: toy.Shape
 
 
 def _exactness(model: HFModel, prompts: list[Prompt]) -> Iterator[Row]:
-    """Tokens by count and by formula, and the largest difference of a log-probability of an option."""
+    """Tokens by count and by formula, the largest difference of an option's log-probability, how often one choice."""
     assert model.sharing is not None  # checked by the caller
     before = model.sharing.walker.n_tokens
     together = [found for found in model.score(prompts) if isinstance(found, OptionScores)]
@@ -99,6 +100,9 @@ def _exactness(model: HFModel, prompts: list[Prompt]) -> Iterator[Row]:
     pairs = [np.abs(np.subtract(a.logprobs, b.logprobs)).max() for a, b in zip(together, apart, strict=True)]
     row = Row(name="sweep_max_logit_diff", value=float(max(pairs)), unit="nats")
     yield at_most(1e-5, row) if model.model.dtype == torch.float32 else row
+    same = [np.argmax(a.logprobs) == np.argmax(b.logprobs) for a, b in zip(together, apart, strict=True)]
+    row = Row(name="sweep_argmax_agreement", value=float(np.mean(same)), unit="share")
+    yield at_least(1, row) if model.model.dtype == torch.float32 else row
 
 
 def _shared(model: HFModel, prompts: list[Prompt]) -> None:

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from vlbias.models._compose import Composed, Ids
 from vlbias.models._features import Features, decoder_of
 from vlbias.models._options import Tokens
-from vlbias.models._trie import MaskQK, Node, Piece, Trie, finished, mask, packs
+from vlbias.models._trie import MaskQK, Node, Piece, Trie, mask, needed, packs
 
 Positions = npt.NDArray[np.int64]
 Variant = tuple[int, int, int]
@@ -79,11 +79,14 @@ class Wanted:
 
 
 class Walker:
-    """Walks a tree of prompts through `model`. What a walk needs in memory is one path and one pack, not the tree."""
+    """Walks a tree of prompts through `model`. What a walk needs in memory is one path and one pack, not the tree.
+
+    `n_tokens` and `n_forwards` count what all walks computed; `most_held` is the most tokens that the cache ever held.
+    """
 
     def __init__(self, model: Any, *, pack_tokens: int) -> None:
         self.model, self.pack_tokens = model, pack_tokens
-        self.n_tokens = self.n_forwards = 0
+        self.n_tokens = self.n_forwards = self.most_held = 0
         self._decoder = decoder_of(model)
         self._additive = model.config._attn_implementation == "eager"
 
@@ -95,13 +98,12 @@ class Walker:
             wanted.add(number, question)
         cache, held = DynamicCache(), list[Node]()
         for pack in packs(wanted.trie.walk(), most_tokens=self.pack_tokens):
-            gone = finished(held, pack[0])
-            dropped = sum(node.n_tokens for node in held[len(held) - gone :])
-            if dropped:
-                cache.crop(-dropped)
-            held = held[: len(held) - gone]
-            self._forward(pack, held, cache, questions, wanted)
-            held += pack
+            kept = needed(held, pack[0])
+            if len(kept) < len(held):
+                _keep(cache, held, kept)
+            self._forward(pack, kept, cache, questions, wanted)
+            held = kept + pack
+            self.most_held = max(self.most_held, sum(node.n_tokens for node in held))
         return wanted
 
     def _forward(
@@ -165,6 +167,15 @@ class Walker:
         # The eager formula adds the mask to the scores.
         lowest = torch.finfo(self.model.dtype).min
         return torch.zeros_like(seen_11QK, dtype=self.model.dtype).masked_fill(~seen_11QK, lowest)
+
+
+def _keep(cache: DynamicCache, held: Sequence[Node], kept: Sequence[Node]) -> None:
+    """Drops the keys and values of all tokens of `held` but those of `kept`."""
+    wanted = set(map(id, kept))
+    kept_L = torch.from_numpy(np.repeat([id(node) in wanted for node in held], [node.n_tokens for node in held]))
+    for layer in cache.layers:
+        at_K = kept_L.nonzero()[:, 0].to(layer.keys.device)
+        layer.keys, layer.values = layer.keys.index_select(-2, at_K), layer.values.index_select(-2, at_K)
 
 
 def _reads(pack: Sequence[Node], wanted: Wanted) -> tuple[list[int], list[int], list[Variant]]:

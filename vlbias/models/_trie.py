@@ -107,15 +107,13 @@ def packs(nodes: Iterator[Node], *, most_tokens: int) -> Iterator[list[Node]]:
         yield pack
 
 
-def finished(held: Sequence[Node], following: Node) -> int:
-    """How many nodes at the end of `held`, which were walked in order, no node from `following` on stands below."""
+def needed(held: Sequence[Node], following: Node) -> list[Node]:
+    """The nodes of `held`, walked in order before `following`, on which it or a later one stands: its path above.
+
+    A subtree is walked as a whole, so what a later node stands on is above `following` too.
+    """
     above = set(map(id, following.path))
-    count = 0
-    for node in reversed(held):
-        if id(node) in above:
-            break
-        count += 1
-    return count
+    return [node for node in held if id(node) in above]
 
 
 def mask(held: Sequence[Node], pack: Sequence[Node]) -> MaskQK:
