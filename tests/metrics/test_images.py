@@ -48,6 +48,8 @@ def test_who_always_answers_one_number_flips_between_images_and_is_told_by_its_s
         [-200 / 9, -200 / 9, 200 / 3, -200 / 9]
     )
     assert found["image_accuracy_range", content, None].value == 0
+    liked = found["image_index_share", index, 2]
+    assert liked.reference.p_value < 0.01 and liked.reference.high < liked.value and "max-T over 4" in liked.adjusted
 
 
 def test_who_errs_evenly_likes_no_number() -> None:
@@ -56,6 +58,7 @@ def test_who_errs_evenly_likes_no_number() -> None:
     for k in range(4):
         share = found["image_index_share", "index, grouped, easy", k]
         assert share.low < 0 < share.high and share.high - share.low < 20
+        assert share.reference.p_value > 0.05 and share.reference.low < share.value < share.reference.high
 
 
 def test_an_image_that_is_chosen_wherever_it_stands_is_no_flip() -> None:
@@ -63,6 +66,14 @@ def test_an_image_that_is_chosen_wherever_it_stands_is_no_flip() -> None:
     found = measured(outcomes(lambda t: t.option_order.index(1)))
     assert found["image_flip_rate", "index, grouped, easy", None].value == 0
     assert found["image_accuracy", "index, grouped, easy", None].value == 0
+
+
+def test_a_mild_liking_for_the_first_number_is_found_by_its_p_value() -> None:
+    rng = np.random.default_rng(3)
+    found = measured(outcomes(lambda _: int(rng.choice(4, p=[0.4, 0.2, 0.2, 0.2]))))
+    first, *others = (found["image_index_share", "index, grouped, easy", k] for k in range(4))
+    assert first.reference.p_value < 0.05 and first.low > 0
+    assert all(other.value < 0 for other in others)
 
 
 def test_without_a_wrong_answer_there_is_no_share_of_wrong_answers() -> None:

@@ -67,6 +67,7 @@ def test_a_judge_of_the_place_flips_in_content_and_correctness_and_never_in_the_
     assert found["judge_correctness_flip_rate", "all", None].value == 100
     assert [found["judge_place_share", "all", k].value for k in (0, 1)] == [-50, 50]
     home = found["judge_home_field", "all", None]
+    assert found["judge_place_share", "all", 1].reference.p_value < 0.01
     assert home.value == pytest.approx(0.5 * math.log(0.5 / 60.5)) and home.high < 0 and home.reference.p_value < 1e-9
 
 
@@ -80,9 +81,9 @@ def test_the_home_field_is_told_whatever_the_candidates_are_worth() -> None:
         logit = 0.6 + (worth if trial.gold_displayed == 0 else -worth)
         return int(rng.random() > 1 / (1 + math.exp(-logit)))
 
-    home = measured(verdicts(choose, clips=1500))["judge_home_field", "all", None]
-    assert home.low < 0.6 < home.high and home.high - home.low < 0.35
-    assert home.n == 1500 and "pairs both first" in home.notes[0]
+    home = measured(verdicts(choose, clips=800))["judge_home_field", "all", None]
+    assert home.low < 0.6 < home.high and home.high - home.low < 0.5
+    assert home.n == 800 and "pairs both first" in home.notes[0]
 
 
 def test_three_candidates_have_shares_at_three_places_and_no_home_field() -> None:
@@ -91,6 +92,21 @@ def test_three_candidates_have_shares_at_three_places_and_no_home_field() -> Non
         [-100 / 3, -100 / 3, 200 / 3]
     )
     assert found["judge_home_field", "all", None].notes[0] == "no pair"
+    last = found["judge_place_share", "all", 2]
+    assert last.reference.p_value < 0.01 and last.adjusted == "max-T over 3 places"
+
+
+def test_verdicts_of_chance_like_no_place() -> None:
+    rng = np.random.default_rng(5)
+    found = measured(verdicts(lambda _: int(rng.integers(3)), n=3))
+    shares = [found["judge_place_share", "all", k] for k in range(3)]
+    assert all(s.low < 0 < s.high and s.reference.p_value > 0.05 for s in shares)
+
+
+def test_one_clip_has_shares_and_no_p_value() -> None:
+    rows = verdicts(lambda _: 0, clips=24)
+    share = measured([r for r in rows if r.asked.cluster_id == rows[0].asked.cluster_id])["judge_place_share", "all", 0]
+    assert share.value == 50 and share.reference.p_value is None and share.adjusted is None
 
 
 def test_a_judge_who_follows_a_phrase_is_told_by_phrase_and_place() -> None:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from vlbias.answers import Answer, Asked, Outcome
-from vlbias.estimates import Estimate, Reference
+from vlbias.estimates import Estimate
 from vlbias.metrics import curve, flips, spread
 from vlbias.metrics._blocks import Floats, rows
-from vlbias.metrics._means import mean_estimate
+from vlbias.metrics._even_share import above_even
 
 SHARED = ("accuracy", "flip_rate", "flip_rate_pairs", "accuracy_range", "accuracy_rms_effect")
 
@@ -21,7 +21,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
 
     `task` names the way: what is asked (index or content), the layout, the distractors. A flip is another image or
     another content, not another number: an index answer is read as the image that stands at that number. So
-    `image_index_share` alone tells a liking for a number; its reference is an even share of the wrong answers.
+    `image_index_share` alone tells a liking for a number; it is 0 where wrong answers fall evenly on the others.
     """
     out: list[Estimate] = []
     for name, group in _ways(outcomes):
@@ -62,22 +62,10 @@ def _index_share(group: Sequence[Outcome], *, name: str, rng: np.random.Generato
     if not wrong:
         return [Estimate(metric="image_index_share", task=name, unit="points", notes=("no wrong answer",))]
     n = wrong[0].asked.n_options
+    blank = Estimate(metric="image_index_share", task=name, unit="points of wrong answers above an even share")
     excess_NK = np.array([_excess(row, n) for row in wrong])
-    clusters = [row.asked.cluster_id for row in wrong]
-    even = Reference(mean=0.0, low=0.0, high=0.0, p_value=None, method="an even share, by definition")
-    unit = "points of wrong answers above an even share"
     bounds = (-100.0 / (n - 1), 100.0)
-    return [
-        mean_estimate(
-            Estimate(metric="image_index_share", task=name, slot=k, unit=unit),
-            excess_NK[:, k],
-            clusters,
-            rng=rng,
-            bounds=bounds,
-            reference=even,
-        )
-        for k in range(n)
-    ]
+    return above_even(blank, excess_NK, [row.asked.cluster_id for row in wrong], rng=rng, bounds=bounds)
 
 
 def _excess(row: Answer, n: int) -> Floats:

@@ -12,11 +12,13 @@ from scipy import stats
 from vlbias.answers import Answer, Outcome
 from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import rows
+from vlbias.metrics._even_share import above_even
 from vlbias.metrics._means import mean_estimate
 
 Verdicts = Mapping[str, Sequence[Answer]]
 LEVELS = ("letter", "content", "correctness")
 EFFECTS = ("robustness_rate", "harmful_rate", "helpful_rate", "neutral_rate")
+FAIR = "by definition, for a judge without noise who looks at the candidates alone"
 NOISE = "no repeat of one order was asked, so decoding noise is included"
 
 
@@ -58,15 +60,11 @@ def _shares(whole: Verdicts, notes: tuple[str, ...], *, rng: np.random.Generator
     if not whole:
         return [Estimate(metric="judge_place_share", unit="points", notes=("no probe has every rotation", *notes))]
     n = next(iter(whole.values()))[0].asked.n_options
-    even = Reference(mean=0.0, low=0.0, high=0.0, p_value=None, method="an even share, by the rotations")
-    out = []
-    for place in range(n):
-        values = [100 * (sum(_place(v) == place for v in vs) / n - 1 / n) for vs in whole.values()]
-        blank = Estimate(metric="judge_place_share", slot=place, unit="points above an even share", notes=notes)
-        bounds = (-100 / n, 100 * (1 - 1 / n))
-        clusters = [vs[0].asked.cluster_id for vs in whole.values()]
-        out.append(mean_estimate(blank, values, clusters, rng=rng, bounds=bounds, reference=even))
-    return out
+    won_NK = [[sum(_place(v) == place for v in vs) for place in range(n)] for vs in whole.values()]
+    blank = Estimate(metric="judge_place_share", unit="points above an even share", notes=notes)
+    clusters = [vs[0].asked.cluster_id for vs in whole.values()]
+    excess_NK = 100 * (np.array(won_NK, dtype=np.float64) - 1) / n  # an even share is one win at each place
+    return above_even(blank, excess_NK, clusters, rng=rng, bounds=(-100 / n, 100 * (1 - 1 / n)))
 
 
 def _flips(whole: Verdicts, notes: tuple[str, ...], *, rng: np.random.Generator) -> list[Estimate]:
@@ -79,7 +77,8 @@ def _flips(whole: Verdicts, notes: tuple[str, ...], *, rng: np.random.Generator)
     for level in LEVELS:
         values = [100.0 * (len({_at(v, level) for v in vs}) > 1) for vs in whole.values()]
         blank = Estimate(metric=f"judge_{level}_flip_rate", unit="points", notes=(NOISE, *notes))
-        out.append(mean_estimate(blank, values, clusters, rng=rng))
+        fair = _by_definition(100.0 if level == "letter" else 0.0)
+        out.append(mean_estimate(blank, values, clusters, rng=rng, reference=fair))
     return out
 
 
@@ -146,14 +145,20 @@ def _phrase(
     for name in EFFECTS:
         blank = Estimate(metric=f"judge_{name}", task=phrase, unit="points", notes=notes)
         values = [100.0 * (_effect(after, before) == name) for after, before in pairs]
-        out.append(mean_estimate(blank, values, clusters, rng=rng))
+        fair = _by_definition(100.0 if name == "robustness_rate" else 0.0)
+        out.append(mean_estimate(blank, values, clusters, rng=rng, reference=fair))
     open_ = [(after, before) for after, before in pairs if before.chosen != _marked(after)]
     for place in [None, *sorted({int(dict(after.asked.factors)["phrase_at"]) for after, _ in open_})]:
         here = [(a, b) for a, b in open_ if place in (None, int(dict(a.asked.factors)["phrase_at"]))]
         blank = Estimate(metric="judge_follow_rate", task=phrase, slot=place, unit="points", notes=notes)
         values = [100.0 * (after.chosen == _marked(after)) for after, _ in here]
-        out.append(mean_estimate(blank, values, [after.asked.cluster_id for after, _ in here], rng=rng))
+        theirs = [after.asked.cluster_id for after, _ in here]
+        out.append(mean_estimate(blank, values, theirs, rng=rng, reference=_by_definition(0.0)))
     return out
+
+
+def _by_definition(value: float) -> Reference:
+    return Reference(mean=value, low=value, high=value, p_value=None, method=FAIR)
 
 
 def _effect(after: Answer, before: Answer) -> str:
