@@ -173,6 +173,22 @@ def test_a_method_that_asks_more_is_refused_without_the_model(name: str) -> None
         rooms.find("debias", name).load().needs(Setting(**{**vars(SETTING), "asks_model": False}))
 
 
+def test_shuffled_options_give_the_propensity_of_places(ask: Any, prior_model: Any) -> None:
+    """The mean probability of a place over all rotations; a model that never looks gives its prior itself."""
+    method = rooms.find("debias", "dla").load(logs="shuffled", per_slot=False)
+    blind = prior_model(lambda _: ONE, strength=0.0)
+    blind.scores = lambda _: np.log(ONE)
+    answers = ask(blind, probes=range(8), method=method)
+    assert np.allclose(method.fit(answers, rng=np.random.default_rng(0)).prior["4 options"], ONE, atol=1e-9)
+    seeing = ask(prior_model(lambda _: ONE), probes=range(40), method=method)
+    found = np.array(method.fit(seeing, rng=np.random.default_rng(0)).prior["4 options"])
+    assert (np.diff(found) < 0).all() and 0.3 < found[0] < ONE[0]
+    with pytest.raises(NotApplicable, match="every rotation"):
+        method.fit(ask(blind, probes=range(8)), rng=np.random.default_rng(0))
+    with pytest.raises(NotApplicable, match="only stored rows"):
+        method.needs(Setting(**{**vars(SETTING), "asks_model": False}))
+
+
 def test_dual_learning_needs_each_place_to_hold_a_right_option(ask: Any, prior_model: Any) -> None:
     answers = [a for a in ask(prior_model(lambda _: ONE), probes=range(40)) if gold_place(a) != 2]
     with pytest.raises(NotApplicable, match="place 3 in 0 fitting probes"):

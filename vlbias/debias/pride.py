@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,12 @@ from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
 from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, needs_places, refuse_unknown
 from vlbias.debias._prior import PriorCorrection, mean_by_cell, prior_from_json, prior_table
-from vlbias.debias._scores import Floats, cell, logprobs, marked, normalised
+from vlbias.debias._rotations import complete, rotations
+from vlbias.debias._scores import Floats, cell, logprobs, normalised
 from vlbias.errors import NotApplicable
 from vlbias.records import Prompt
 
 SHAPE = "after"
-ROTATION = "rotation"
 
 
 def load(*, per_slot: bool = True, **unknown: object) -> PriDe:
@@ -65,30 +64,6 @@ class PriDe:
         return prior_from_json("pride", saved)
 
 
-def rotations(prompt: Prompt, *, write: Write) -> list[Prompt]:
-    """The prompts with the displayed options rotated by 1, 2, ..."""
-    assert prompt.trial is not None
-    order = prompt.trial.option_order
-    turned = [(turn, order[turn:] + order[:turn]) for turn in range(1, len(order))]
-    return [write(marked(replace(prompt.trial, option_order=o), f"{ROTATION}:{turn}")) for turn, o in turned]
-
-
-def complete(answers: Sequence[Answer]) -> list[list[Answer]]:
-    """The answers to one probe in one slot, where each option stands at each place equally often."""
-    groups: dict[tuple[object, ...], list[Answer]] = defaultdict(list)
-    for answer in answers:
-        groups[answer.asked.probe_id, answer.asked.slot, answer.asked.n_slots].append(answer)
-    return [group for group in groups.values() if _latin(group)]
-
-
 def sample_prior(group: Sequence[Answer]) -> Floats:
     """The logarithm of one sample's prior over places."""
     return normalised(np.mean([logprobs(answer) for answer in group], axis=0))
-
-
-def _latin(group: Sequence[Answer]) -> bool:
-    n = group[0].asked.n_options
-    counts_KO = np.zeros((n, n))
-    for answer in group:
-        counts_KO[np.arange(n), list(answer.asked.option_order)] += 1
-    return bool((counts_KO == counts_KO[0, 0]).all() and counts_KO[0, 0] > 0)
