@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,9 @@ WEIGHTS = {
     "preference_same_content": {"content_both": 1.0},
     "preference_distance_slope": {"distance_head": 1.0, "distance_neighbour": -1.0},
 }
+N, SPREAD = len(COLUMNS), len(COLUMNS) + 1
+SIGNED = ("preference_index", "preference_index_pair", "preference_distance_slope")
+UNMOVED = ("preference_other", "preference_same_content")
 SWAP = "head and neighbour exchanged within clusters"
 BOOTSTRAP = f"cluster bootstrap, BCa, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
 
@@ -74,7 +77,8 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         return [Estimate(metric=name, unit="points", notes=(why,)) for name in WEIGHTS]
     pairs = _pairs(found)
     out = []
-    for task in ["all", *sorted(set(pairs.task_N.tolist()))]:
+    tasks = sorted(set(pairs.task_N.tolist()))
+    for task in ["all", *(tasks if len(tasks) > 1 else [])]:
         keep = np.ones(len(pairs.task_N), dtype=bool) if task == "all" else pairs.task_N == task
         out += _estimates(pairs, keep, task=task, rng=rng)
     return out
@@ -142,66 +146,88 @@ def _row(evidence_first: Answer | Failure, rival_first: Answer | Failure, distan
 
 
 def _estimates(pairs: _Pairs, keep: np.ndarray, *, task: str, rng: np.random.Generator) -> list[Estimate]:
-    value_NK, distance_N = pairs.value_NK[keep], (pairs.neighbour_N - pairs.head_N)[keep].astype(np.float64)
+    value_NK, head_N, neighbour_N = pairs.value_NK[keep], pairs.head_N[keep], pairs.neighbour_N[keep]
     if not len(value_NK):
         return [
             Estimate(metric=m, task=task, unit="points", n=0, notes=("no probe is complete", *pairs.notes))
             for m in WEIGHTS
         ]
     cluster_N = np.unique(pairs.cluster_N[keep], return_inverse=True)[1].reshape(-1)
+    distance_N = (neighbour_N - head_N).astype(np.float64)
     spread_N = (distance_N - distance_N.mean()) ** 2
-    blank = Estimate(metric="", task=task, unit="points", n=len(value_NK), clusters=int(cluster_N.max()) + 1,
-                     notes=pairs.notes)  # fmt: skip
-    table_GK = cluster_sums(np.column_stack([value_NK, np.ones(len(value_NK)), spread_N]), cluster_N)
+    cells = sorted(set(zip(head_N.tolist(), neighbour_N.tolist())))
+    here_NC = np.array([(head_N == head) & (neighbour_N == neighbour) for head, neighbour in cells]).T.astype(float)
+    columns = [value_NK, np.ones((len(value_NK), 1)), spread_N[:, None]]
+    columns += [value_NK[:, :2, None] * here_NC[:, None], here_NC[:, None]]  # head, neighbour, n of each cell
+    table_GD = cluster_sums(np.column_stack([c.reshape(len(value_NK), -1) for c in columns]), cluster_N)
+    sums = _Sums.of(table_GD, n_cells=len(cells), rng=rng)
+    blank = Estimate(metric="", task=task, unit="points", n=len(value_NK), clusters=len(table_GD), notes=pairs.notes)
     out = []
-    for metric in WEIGHTS:
+    for metric, weights in WEIGHTS.items():
         sloped = metric == "preference_distance_slope"
         one = replace(blank, metric=metric, unit="points per slot" if sloped else "points")
         if sloped and spread_N.sum() == 0:
             out.append(replace(one, notes=("every pair of slots is equally far apart", *pairs.notes)))
         else:
-            out.append(_ratio(one, table_GK, metric, per=-1 if sloped else -2, rng=rng))
-    cells = []
-    for head, neighbour in sorted(set(zip(pairs.head_N[keep].tolist(), pairs.neighbour_N[keep].tolist()))):
-        here = (pairs.head_N[keep] == head) & (pairs.neighbour_N[keep] == neighbour)
-        mine = np.unique(cluster_N[here], return_inverse=True)[1].reshape(-1)
-        ones = np.ones((int(here.sum()), 1))
-        table = cluster_sums(np.column_stack([value_NK[here], ones, ones]), mine)
-        one = replace(
-            blank, metric="preference_index_pair", cell=(head, neighbour), n=int(here.sum()), clusters=len(table)
+            top = {COLUMNS.index(name): weight for name, weight in weights.items()}
+            out.append(_ratio(one, sums, top, base=SPREAD if sloped else N))
+    pairs_of = []
+    for k, cell in enumerate(cells):
+        one = replace(blank, metric="preference_index_pair", cell=cell, n=int(here_NC[:, k].sum()))
+        first = SPREAD + 1 + k
+        pairs_of.append(_ratio(one, sums, {first: 1.0, first + len(cells): -1.0}, base=first + 2 * len(cells)))
+    return [*out, *_stepped(pairs_of)]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Sums:
+    """Sums per cluster [G, D], over resampled clusters, and over clusters with head and neighbour exchanged [B, D]."""
+
+    table_GD: Floats
+    drawn_BD: Floats | None
+    swapped_GD: Floats
+    null_BD: Floats
+
+    @staticmethod
+    def of(table_GD: Floats, *, n_cells: int, rng: np.random.Generator) -> _Sums:
+        heads = SPREAD + 1 + np.arange(n_cells)
+        order = [*SWAPPED, N, SPREAD, *(heads + n_cells), *heads, *(heads + 2 * n_cells)]
+        swapped_GD = table_GD[:, order]
+        return _Sums(
+            table_GD=table_GD,
+            drawn_BD=bootstrap_sums(table_GD, rng=rng) if len(table_GD) > 1 else None,
+            swapped_GD=swapped_GD,
+            null_BD=variant_sums(np.stack([table_GD, swapped_GD], axis=1), rng=rng),
         )
-        cells.append(_ratio(one, table, "preference_index", per=-2, rng=rng))
-    return [*out, *_stepped(cells)]
 
 
-def _ratio(blank: Estimate, table_GK: Floats, metric: str, *, per: int, rng: np.random.Generator) -> Estimate:
+def _ratio(blank: Estimate, sums: _Sums, top: Mapping[int, float], *, base: int) -> Estimate:
     """A ratio of cluster sums with its interval and its reference."""
-    weight_K = np.array([WEIGHTS[metric].get(name, 0.0) for name in COLUMNS])
-    top_G, base_G = table_GK[:, : len(COLUMNS)] @ weight_K, table_GK[:, per]
-    value = float(top_G.sum() / base_G.sum())
-    swapped_G = table_GK[:, SWAPPED] @ weight_K
-    null_B = variant_sums(np.stack([top_G, swapped_G], axis=1)[:, :, None], rng=rng)[:, 0] / base_G.sum()
-    centre = float((top_G.sum() + swapped_G.sum()) / 2 / base_G.sum())
+    columns, weight_K = list(top), np.array(list(top.values()))
+    top_G, swapped_G = sums.table_GD[:, columns] @ weight_K, sums.swapped_GD[:, columns] @ weight_K
+    base_G = sums.table_GD[:, base]
+    total, several = float(base_G.sum()), len(base_G) > 1
+    value, centre = float(top_G.sum()) / total, float(top_G.sum() + swapped_G.sum()) / 2 / total
+    null_B = sums.null_BD[:, columns] @ weight_K / total
     away = abs(value - centre) * (1 - 1e-9)
     p = float((1 + np.count_nonzero(np.abs(null_B - centre) >= away)) / (1 + len(null_B)))
-    tested = bool(np.any(top_G != swapped_G))
-    one = replace(
-        blank, value=value, reference=reference(null_B, p_value=p if len(table_GK) > 1 else None, method=SWAP)
-    )
-    if not tested:
-        one = replace(one, reference=None) if metric in ("preference_other", "preference_same_content") else one
-    if len(table_GK) < 2:
+    null = reference(null_B, p_value=p if several else None, method=SWAP)
+    # What the exchange cannot change has no reference: other answers, and the same content.
+    one = replace(blank, value=value, reference=null if blank.metric not in UNMOVED else None)
+    if sums.drawn_BD is None:
         return replace(one, interval="not available: one cluster")
-    share = metric not in ("preference_index", "preference_distance_slope")
-    if share and value in (0.0, 100.0):
-        low, high = exact_share(len(table_GK) if value else 0, len(table_GK))
+    signed = blank.metric in SIGNED
+    if not signed and value in (0.0, 100.0):
+        low, high = exact_share(len(base_G) if value else 0, len(base_G))
         return replace(one, low=100 * low, high=100 * high, interval="Clopper-Pearson, one trial per cluster")
-    drawn = bootstrap_sums(np.column_stack([top_G, base_G]), rng=rng)
-    if np.any(drawn[:, 1] == 0) or np.ptp(drawn[:, 0] / drawn[:, 1]) < 1e-9:
+    drawn_base_B = sums.drawn_BD[:, base]
+    if np.any(drawn_base_B == 0):
+        return replace(one, interval="not available: a resample has no such pair")
+    drawn_B = sums.drawn_BD[:, columns] @ weight_K / drawn_base_B
+    if np.ptp(drawn_B) < 1e-9:
         return replace(one, interval="not available: every cluster has the same value")
-    bounds = (0.0, 100.0) if share else (-100.0, 100.0)
-    jackknife = (top_G.sum() - top_G) / (base_G.sum() - base_G)
-    low, high = bca(drawn[:, 0] / drawn[:, 1], value, jackknife, bounds=bounds)
+    jackknife_G = (top_G.sum() - top_G) / (total - base_G)
+    low, high = bca(drawn_B, value, jackknife_G, bounds=(-100.0 if signed else 0.0, 100.0))
     return replace(one, low=low, high=high, interval=BOOTSTRAP)
 
 
