@@ -20,7 +20,7 @@ from vlbias.plan import Plan, plan
 from vlbias.records import Fault, OptionScores, Prompt, Reply, Trial, digest
 from vlbias.run import Asking, ask
 
-REPLAYED = 8
+TIMED_BATCHES = 2
 TOLERANCE = 0.05
 T = TypeVar("T")
 
@@ -80,16 +80,26 @@ def at_hand(run: RunInfo, *, include: Sequence[Path] = ()) -> Iterator[AtHand]:
         yield AtHand(asking=_asking(made, model, reader, one), trials=_by_id(made), batch_size=max(1, one.batch_size))
 
 
+def timed(hand: AtHand, rows: Rows) -> list[Answer]:
+    """The stored answers whose trials are asked to measure times: those of the first batches."""
+    return [r for r in rows if isinstance(r, Answer)][: TIMED_BATCHES * hand.batch_size]
+
+
 def replayed(hand: AtHand, rows: Rows) -> float:
-    """Asks a few trials of the run again: the seconds per trial. Refused when the answers are not the stored ones."""
-    sample = [r for r in rows if isinstance(r, Answer)][:REPLAYED]
-    clocked = Counted(hand.asking.model)
-    again = asked_again(hand, [hand.trials[r.asked.trial_id] for r in sample], replace(hand.asking, model=clocked))
-    for old, new in zip(sample, again):
+    """Asks the trials of `timed` twice more and gives the seconds per trial of the second time.
+
+    The first time checks that the answers are the stored ones and fills the caches, so that what comes after is
+    compared to a model as warm as it will be. Refused when an answer is another one.
+    """
+    sample = timed(hand, rows)
+    trials = [hand.trials[r.asked.trial_id] for r in sample]
+    for old, new in zip(sample, asked_again(hand, trials, hand.asking)):
         if not isinstance(new, Answer) or _apart(old, new):
             raise ConfigChanged(
                 f"trial {old.asked.trial_id}: the model does not give the stored answer any more; run it again first"
             )
+    clocked = Counted(hand.asking.model)
+    asked_again(hand, trials, replace(hand.asking, model=clocked))
     return clocked.seconds / max(1, len(sample))
 
 

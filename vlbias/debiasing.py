@@ -16,7 +16,7 @@ import numpy.typing as npt
 from vlbias import arms
 from vlbias.answers import Answer, Failure, Outcome, Tally, slots
 from vlbias.arms import Arm, Rows
-from vlbias.athand import AtHand, Counted, asked_again, at_hand, replayed
+from vlbias.athand import AtHand, Counted, asked_again, at_hand, replayed, timed
 from vlbias.corrections import FittedOn, Saved, model_name, model_sha256, probe_sha256, save
 from vlbias.debias import Correction, Setting
 from vlbias.errors import BadInput, NotApplicable
@@ -101,27 +101,46 @@ def trialled(
 ) -> Trialled:
     """One method on the held-out probes. Errors: NotApplicable when it cannot be fitted."""
     held_out = parts.reported(outcomes)
-    start = time.perf_counter()
     if arm.shape == "after":
         fitting = [r for r in parts.fitting(outcomes) if isinstance(r, Answer)]
-        more, fit_cost = _more(arm, hand, fitting, seed=seed)
-        key = np.random.default_rng([seed, int(digest(arm.text)[:8], 16)])
-        correction: Correction = arm.method.fit([*fitting, *more], rng=key)
+        correction, asked = fitted(arm, hand, fitting, seed=seed)
         start = time.perf_counter()
         rows: Rows = [correction(r) if isinstance(r, Answer) else r for r in held_out]
-        cost = _cost(held_out, rows, prompts=len(held_out), seconds=time.perf_counter() - start, fit=fit_cost)
+        seconds = (time.perf_counter() - start) / max(1, len(held_out))
+        cost = MethodCost(passes=1.0, tokens=1.0, seconds_per_trial=seconds, fit_prompts=asked)
         return Trialled(arm=arm, rows=rows, cost=cost, saved=_saved(arm, correction, run, fitting))
     if hand is None:
         raise NotApplicable(f"{arm.text}: not applicable: it asks the model, and only stored rows are at hand")
-    trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]
     if hasattr(arm.method, "fitted"):
         told = arm.method.fitted([r for r in parts.fitting(outcomes) if isinstance(r, Answer)])
         arm = replace(arm, method=told)
-    with _applied(arm, hand, seed=seed) as asking:
-        rows = [*asked_again(hand, trials, asking), *(r for r in held_out if isinstance(r, Failure))]
-    counted: Any = asking.model
-    cost = _cost(held_out, rows, prompts=counted.prompts, seconds=counted.seconds, fit=0)
+    rows, cost = _asked_through(arm, hand, held_out, seed=seed)
     return Trialled(arm=arm, rows=rows, cost=cost, saved=None)
+
+
+def fitted(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: int) -> tuple[Correction, int]:
+    """The correction of these answers alone, and how many prompts more were asked for it."""
+    more, asked = _more(arm, hand, fitting, seed=seed)
+    rng = np.random.default_rng([seed, int(digest(arm.text)[:8], 16)])
+    return arm.method.fit([*fitting, *more], rng=rng), asked
+
+
+def _asked_through(arm: Arm, hand: AtHand, held_out: Rows, *, seed: int) -> tuple[Rows, MethodCost]:
+    """The held-out trials through a method; its time is taken on the trials that vanilla was timed on."""
+    n_timed = len(timed(hand, held_out))
+    trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]
+    with _applied(arm, hand, seed=seed) as asking:
+        counted: Any = asking.model
+        rows = asked_again(hand, trials[:n_timed], asking)
+        seconds = counted.seconds / max(1, n_timed)
+        rows += asked_again(hand, trials[n_timed:], asking)
+    rows += [r for r in held_out if isinstance(r, Failure)]
+    return rows, MethodCost(
+        passes=counted.prompts / max(1, len(held_out)),
+        tokens=_ratio(_tokens(rows), _tokens(held_out)),
+        seconds_per_trial=seconds,
+        fit_prompts=0,
+    )
 
 
 @contextmanager
@@ -147,13 +166,19 @@ def _more(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: int
     return [r for r in found if isinstance(r, Answer)], counted.prompts
 
 
-def _cost(before: Rows, after: Rows, *, prompts: int, seconds: float, fit: int) -> MethodCost:
-    return MethodCost(
-        passes=prompts / max(1, len(before)),
-        tokens=_ratio(_tokens(after), _tokens(before)),
-        seconds_per_trial=seconds / max(1, len(before)),
-        fit_prompts=fit,
-    )
+def _beside(t: Trialled, vanilla_s: float | None) -> MethodCost:
+    """The cost with its time as a multiple of vanilla's; a calibration comes on top of a vanilla pass."""
+    if not vanilla_s:
+        return t.cost
+    own = t.cost.seconds_per_trial + (vanilla_s if t.arm.shape == "after" else 0.0)
+    return replace(t.cost, time=own / vanilla_s)
+
+
+def _model_seconds(run: RunInfo) -> float | None:
+    """The seconds per trial that the run took the model; None for a script, which computes nothing, and for imports."""
+    if run.identity.adapter in ("scripted", "imported") or not run.n_asked:
+        return None
+    return run.cost.model_s / run.n_asked
 
 
 def _tokens(rows: Rows) -> int | None:
@@ -225,7 +250,7 @@ def debias(
         n_fit_clusters=len(parts.fit),
         gap_slots=(_places(weights_P > 0), _places(weights_P < 0)),
         vanilla_seconds_per_trial=vanilla_s,
-        methods=tuple(replace(proofs[t.arm.text], shape=t.arm.shape, cost=t.cost) for t in tried),
+        methods=tuple(replace(proofs[t.arm.text], shape=t.arm.shape, cost=_beside(t, vanilla_s)) for t in tried),
         refused=refused,
     )
 
@@ -242,10 +267,11 @@ def _each(
 ) -> tuple[dict[str, Trialled | NotApplicable], float | None]:
     """Each method's trial or why it cannot be fitted, and the seconds that vanilla takes per trial."""
     done: dict[str, Trialled | NotApplicable] = {}
-    vanilla_s: float | None = None
+    vanilla_s = _model_seconds(run)
     with at_hand(run, include=include) if needs_model(methods) else nullcontext() as hand:
         if hand is not None:
-            vanilla_s = replayed(hand, parts.reported(outcomes))
+            replay_s = replayed(hand, parts.reported(outcomes))
+            vanilla_s = None if vanilla_s is None else replay_s
         for arm in methods:
             say(f"{arm.text} ({arm.shape})")
             try:

@@ -143,13 +143,15 @@ class MethodCost:
     """What a correction costs beside one vanilla pass over the same trials.
 
     `passes` counts prompts per trial (1 is vanilla) and `tokens` is the multiple of vanilla's tokens, None where
-    tokens are not counted. `fit_prompts` were asked once, to fit.
+    tokens are not counted. `fit_prompts` were asked once, to fit. `time` is the multiple of the seconds that vanilla
+    takes for the same trials in the same batches, encodings and prefixes shared by both; None where no model was timed.
     """
 
     passes: float
     tokens: float | None
     seconds_per_trial: float
     fit_prompts: int
+    time: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,20 @@ from vlbias.reports._text import clean, save
 
 Row: TypeAlias = dict[str, Any]
 REDUCTION_GOAL = 0.7
-COLUMNS = ("method", "accuracy", "change [95 %]", "gap", "gap left [95 %]", "cut", "flips", "RStd", "passes", "verdict")
+TIME_GOAL = 1.05  # of a calibration, once fitted
+COLUMNS = (
+    "method",
+    "accuracy",
+    "change [95 %]",
+    "gap",
+    "gap left [95 %]",
+    "cut",
+    "flips",
+    "RStd",
+    "passes",
+    "time",
+    "verdict",
+)
 WHY = {
     "after": "it rescales option scores: evidence lost before the logits does not come back",
     "before": "the orders or contrasts that it asks do not undo this bias",
@@ -41,6 +54,7 @@ def rows(proof: Proof) -> list[Row]:
             _row(f"{m.method}_flips_before", m.flips[0].value, _interval(m.flips[0])),
             _row(f"{m.method}_flips_after", m.flips[1].value, _interval(m.flips[1])),
             _row(f"{m.method}_cost", cost.passes if cost else None, None),
+            _time_row(m),
         ]
     best = proof.best
     reduction = best.reduction if best else None
@@ -92,7 +106,8 @@ def notes(proof: Proof) -> list[str]:
         f"gap: accuracy at slots {best} less slots {worst}, ranked on the fitting "
         f"probes ({proof.n_fit_clusters} source clips); measured on {first.n} held-out probes of {first.clusters}",
         "p-values: vanilla and corrected swapped within source clips, Holm over the methods; intervals: bootstrap over "
-        "source clips; passes: prompts per trial beside 1 of vanilla, without what was asked once to fit",
+        "source clips; passes: prompts per trial beside 1 of vanilla, without what was asked once to fit; time: "
+        "seconds beside those of vanilla on the same trials, where prompts share encodings and prefixes as they can",
         "flips: probes whose choice changes with the slot, percent; RStd: spread of recall over the places of options",
     ]
     if proof.vanilla_seconds_per_trial is not None:
@@ -154,6 +169,12 @@ def _row(
     return {"name": name, "value": value, "low": low, "high": high, "goal": goal, "ok": ok}
 
 
+def _time_row(m: MethodProof) -> Row:
+    time = m.cost.time if m.cost else None
+    goal = TIME_GOAL if m.shape == "after" else None
+    return _row(f"{m.method}_time", time, None, goal=goal, ok=goal is None or time is None or time <= goal)
+
+
 def _interval(found: Estimate) -> tuple[float, float] | None:
     return None if found.low is None or found.high is None else (found.low, found.high)
 
@@ -175,6 +196,7 @@ def _line(m: MethodProof) -> tuple[str, ...]:
         flips,
         spread,
         f"{m.cost.passes:.2f}" if m.cost else "-",
+        "-" if m.cost is None or m.cost.time is None else f"{m.cost.time:.3g}",
         verdict(m),
     )
 
