@@ -33,8 +33,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": SPEECH,
     "schedule": SPEECH,
     "plan": SPEECH | {"schedule", "rooms", "config", "probes", "prompts", "strictyaml"},
+    "ahead": set(),
     "canary": {"errors", "records", "videos", "models"},
-    "run": SPEECH | {"rooms", "config", "plan", "probes", "videos", "prompts", "replies", "models", "store", "canary"},
+    "run": SPEECH
+    | {"rooms", "config", "plan", "probes", "videos", "prompts", "replies", "models", "store", "canary", "ahead"},
     "arms": SPEECH | {"rooms", "config", "prompts", "debias", "run"},
     "corrections": SPEECH | {"rooms", "disk", "debias"},
     "debiased": SPEECH | {"arms", "corrections", "debias", "models", "plan", "run"},
@@ -48,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "power": SPEECH | {"metrics", "store"},
     "fingerprint": SPEECH | {"scoring", "store", "reports"},
     "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "schedule", "session", "power"},
+    "static_pe": SPEECH | {"metrics", "models", "videos"},
     "doctor": SPEECH | {"rooms", "videos", "models", "canary", "organisms"},
     "scoring": SPEECH | {"rooms", "config", "store", "metrics", "reports"},
     "imports": SPEECH | {"store"},
@@ -61,8 +64,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "responders": SPEECH | {"rooms", "config", "plan", "session", "store", "scoring"},
     "selfcheck": SPEECH | {"responders", "metrics"},
     "validity": {"selfcheck", "power", "metrics"},
+    "recovery": SPEECH | {"rooms", "config", "plan", "prompts", "selfcheck", "metrics"},
     "commands": SPEECH
     | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint", "audit"}
+    | {"static_pe"}
     | {"debiasing", "reports", "organisms"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }

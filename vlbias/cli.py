@@ -195,11 +195,11 @@ def draw(
 def add_commands(to: typer.Typer) -> None:
     """Every file of the room `commands` as a command, or as a group of commands where it holds an `app`."""
     for name in rooms.names("commands"):
-        module, shown = rooms.find("commands", name), name.replace("_", "-")
+        module = rooms.find("commands", name)
         if hasattr(module, "app"):
-            to.add_typer(module.app, name=shown)
+            to.add_typer(module.app, name=name)
         else:
-            to.command(shown)(module.command)
+            to.command(name)(module.command)
 
 
 add_commands(app)
@@ -219,6 +219,7 @@ def underscored(argument: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: exit code 0 done, 1 run error, 2 bad input, 3 done with failures, 4 refused, 130 interrupted."""
     given = [underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)]
+    given[:1] = [word if word.startswith("-") else word.replace("-", "_") for word in given[:1]]  # the command
     if version_wanted(given):
         print(f"vlbias {__version__}")
         return
