@@ -49,6 +49,25 @@ def test_every_trial_has_one_row(tmp_path: Path) -> None:
     assert sorted(o.asked.trial_id for o in outcomes) == sorted(t.trial_id for t in made.trials)
 
 
+def test_a_whole_run_decodes_and_encodes_every_clip_exactly_once(tmp_path: Path, monkeypatch) -> None:
+    one = RunConfig(tasks="demo", model="hf", model_args={"pretrained": "organism:u10", "dtype": "float32"}, limit="4")
+    made, counts = plan(one), []
+    ask_all = session.ask_all
+
+    def counted(plan, asking, store, **given):  # type: ignore[no-untyped-def]
+        features, before = asking.model.sharing.features, asking.reader.n_decoded
+        encoded = features.n_made
+        spent = ask_all(plan, asking, store, **given)
+        counts.append((asking.reader.n_decoded - before, features.n_made - encoded))
+        return spent
+
+    monkeypatch.setattr(session, "ask_all", counted)
+    ask(one, made, folder=tmp_path / "run")
+    clips = {s.segment_id for t in made.trials for s in t.segments}
+    assert counts == [(len(clips), len(clips))]
+    assert sum(len(t.segments) for t in made.trials) > 10 * len(clips)
+
+
 def test_a_second_session_asks_nothing_and_changes_no_row(tmp_path: Path) -> None:
     one = config()
     ask(one, plan(one), folder=tmp_path / "run")

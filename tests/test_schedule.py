@@ -1,6 +1,7 @@
 """What prompts share stands together, whatever the order of the suite."""
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -94,6 +95,25 @@ def test_auto_is_a_batch_size_and_nothing_else_is() -> None:
     assert RunConfig(tasks="drawn").batch_size == AUTO_PROMPTS
     with pytest.raises(ValueError, match="batch_size"):
         RunConfig(tasks="drawn", batch_size="most")  # type: ignore[arg-type]
+
+
+def test_all_orders_of_four_options_stand_in_one_batch_and_prefill_the_segments_of_one_order() -> None:
+    trials = sweep("p", evidence="x", backgrounds="abcdefghi")
+    orders = list(itertools.permutations(range(4)))
+    permuted = [dataclasses.replace(t, option_order=o, trial_id=f"{t.trial_id} {o}") for t in trials for o in orders]
+    (together,) = batches(permuted, size=132, whole=528)
+    one, all_of_them = pieces(batches(trials, size=132)), pieces((together,))
+    assert len(together) == 24 * 11 and all_of_them.segments_shared == one.segments_shared == 64
+    assert all_of_them.segments_apart == 24 * one.segments_apart
+    assert pieces(batches(permuted, size=132)).segments_shared > 64
+
+
+def test_a_plan_of_all_orders_keeps_them_together_unless_a_batch_size_is_given() -> None:
+    made = plan(RunConfig(tasks="drawn", model="scripted", limit="3", option_orders="full"))
+    assert all(len({t.option_order for t in batch}) == 24 for batch in made.batches)
+    assert len(made.batches) == len({t.probe.evidence.segment_id for t in made.trials})
+    cut = plan(RunConfig(tasks="drawn", model="scripted", limit="3", option_orders="full", batch_size=50))
+    assert max(map(len, cut.batches)) <= 50
 
 
 def test_the_demo_asks_both_questions_of_a_clip_in_one_batch() -> None:

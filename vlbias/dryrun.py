@@ -24,7 +24,8 @@ def lines(plan: Plan, config: RunConfig) -> Iterator[str]:
     clusters = {p.cluster_id for p in plan.probes}
     clips = {s.segment_id for t in plan.trials for s in t.segments if s.kind in ("clip", "image")}
     yield f"suite {plan.suite_name}: {len(plan.probes)} probes in {len(clusters)} clusters"
-    yield f"trials {len(plan.trials)}, forwards {len(plan.batches)} of at most {config.batch_size} prompts"
+    largest = max((len(batch) for batch in plan.batches), default=0)
+    yield f"trials {len(plan.trials)}, forwards {len(plan.batches)} of at most {largest} prompts"
     found = _power(plan, seed=config.seed)
     if found is not None:
         yield found

@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field
 
 from vlbias import rooms, schedule
-from vlbias.config import RunConfig
+from vlbias.config import AUTO_PROMPTS, RunConfig
 from vlbias.errors import BadConfig, BadSuite, UnknownName, nearest
 from vlbias.probes._choices import Strict
 from vlbias.probes._permute import permuted
@@ -21,6 +21,8 @@ from vlbias.probes._screen import screened
 from vlbias.prompts import Style
 from vlbias.records import Probe, Trial
 from vlbias.strictyaml import read
+
+WHOLE = 4 * AUTO_PROMPTS  # two questions under all 24 orders of four options at eleven slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
         _may_permute(module, suite, config)
         trials = tuple(permuted(trials, rule=config.option_orders, seed=config.seed))
     mine = tuple(t for t in trials if _shard_of(t.probe.probe_id, shard[1]) == shard[0])
-    batches = schedule.batches(mine, size=config.batch_size)
+    batches = schedule.batches(mine, size=config.batch_size, whole=WHOLE if config.batch_size == AUTO_PROMPTS else 0)
     choice, frames = suite.prompt, suite.frames
     return Plan(
         suite=suite,

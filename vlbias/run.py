@@ -4,18 +4,21 @@
 
 A batch is asked whole and stored in one synced write. After an interruption a batch that misses a row is asked whole
 again and only its missing rows are added: its composition, and with it every last bit, is that of an undisturbed run.
+While the model answers a batch, a thread decodes and prepares the next one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vlbias.ahead import ahead
 from vlbias.answers import Answer, Asked, Audit, Failure, FrameAudit, asked
 from vlbias.errors import DecodeError
-from vlbias.models import Model
+from vlbias.models import Model, Preparing
 from vlbias.plan import Plan
 from vlbias.prompts import Style, prompt, shown_labels
 from vlbias.records import FailureKind, Fault, Frames, OptionScores, Prompt, Reply, Segment, Trial
@@ -72,20 +75,19 @@ def ask_all(
     kept = {name for name, row in done.items() if isinstance(row, Answer) or not retry_failed}
     failed = sum(isinstance(done[name], Failure) for name in kept)
     tell(Progress(done=len(kept), total=len(plan.trials), failed=failed))
-    for batch in plan.batches:
-        if all(trial.trial_id in kept for trial in batch):
-            continue
-        began = clock()
-        decode_before = asking.reader.decode_s
-        rows = ask(batch, asking)
-        fresh = [row for row in rows if row.asked.trial_id not in kept]
-        store.append(fresh)
-        kept |= {row.asked.trial_id for row in fresh}
-        failed += sum(isinstance(row, Failure) for row in fresh)
-        model_s += clock() - began - (asking.reader.decode_s - decode_before)
-        n_forwards += 1
-        n_tokens += sum(row.audit.n_tokens or 0 for row in fresh if row.audit)
-        tell(Progress(done=len(kept), total=len(plan.trials), failed=failed))
+    todo = [batch for batch in plan.batches if not all(trial.trial_id in kept for trial in batch)]
+    with closing(ahead(todo, lambda batch: _ready(batch, asking))) as ready:
+        for batch, (prompts, unread) in zip(todo, ready):
+            began = clock()
+            rows = _told(batch, prompts, unread, asking)
+            model_s += clock() - began
+            fresh = [row for row in rows if row.asked.trial_id not in kept]
+            store.append(fresh)
+            kept |= {row.asked.trial_id for row in fresh}
+            failed += sum(isinstance(row, Failure) for row in fresh)
+            n_forwards += 1
+            n_tokens += sum(row.audit.n_tokens or 0 for row in fresh if row.audit)
+            tell(Progress(done=len(kept), total=len(plan.trials), failed=failed))
     return Spent(
         wall_s=clock() - start,
         decode_s=asking.reader.decode_s,
@@ -98,11 +100,24 @@ def ask_all(
 
 def ask(batch: Sequence[Trial], asking: Asking) -> list[Answer | Failure]:
     """One row per trial of a batch, in its order."""
-    prompts, failed = shown(batch, asking)
+    return _told(batch, *shown(batch, asking), asking)
+
+
+def _told(
+    batch: Sequence[Trial], prompts: Sequence[Prompt], unread: Mapping[str, Answer | Failure], asking: Asking
+) -> list[Answer | Failure]:
     found = answered(prompts, asking) if asking.through is None else asking.through(prompts, asking)
     window = asking.model.identity.context_window
-    rows = {**failed, **{row.asked.trial_id: _in_window(row, window) for row in found}}
+    rows = {**unread, **{row.asked.trial_id: _in_window(row, window) for row in found}}
     return [rows[trial.trial_id] for trial in batch]
+
+
+def _ready(batch: Sequence[Trial], asking: Asking) -> tuple[list[Prompt], dict[str, Answer | Failure]]:
+    """What `shown` gives; a model that can prepare prompts before they are asked is told of them."""
+    prompts, unread = shown(batch, asking)
+    if isinstance(asking.model, Preparing) and asking.mode == "score":
+        asking.model.prepare(prompts)
+    return prompts, unread
 
 
 def shown(batch: Sequence[Trial], asking: Asking) -> tuple[list[Prompt], dict[str, Answer | Failure]]:
@@ -171,6 +186,7 @@ def row(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: in
             level=given.level,
             reply=given.reply,
             audit=audit,
+            segment_attention_LS=given.segment_attention_LS,
         )
     return _read_reply(what, given, trial, audit)
 

@@ -26,15 +26,18 @@ class Pieces:
     clips: int
 
 
-def batches(trials: Sequence[Trial], *, size: int) -> Batches:
+def batches(trials: Sequence[Trial], *, size: int, whole: int = 0) -> Batches:
     """Trials in batches of at most `size`; those over the same segments stand together and in one batch if it can be.
 
+    A group of at most `whole` trials over the same segments is not cut even where it is larger than `size`: what it
+    holds in memory is one path of prompts, however many of them there are.
     Depends on the trials alone, so a run that goes on after an interruption has the batches of an undisturbed one.
     """
     found: list[tuple[Trial, ...]] = []
     filling: tuple[Trial, ...] = ()
     for group in groups(trials):
-        parts = [group[k : k + size] for k in range(0, len(group), size)]
+        step = len(group) if len(group) <= whole else size
+        parts = [group[k : k + step] for k in range(0, len(group), step)]
         for part in parts:
             if filling and len(filling) + len(part) > size:
                 found.append(filling)

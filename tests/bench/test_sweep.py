@@ -6,7 +6,7 @@ import torch
 
 from vlbias.bench import _toy as toy
 from vlbias.bench import sweep
-from vlbias.errors import UnknownName
+from vlbias.errors import ModelError, UnknownName
 
 SMALL = toy.Shape(
     hidden=32, feed_forward=48, layers=1, heads=2, key_heads=1, vocabulary=512, vision_hidden=32, vision_layers=1,
@@ -63,6 +63,22 @@ def test_a_loop_over_a_part_of_the_prompts_counts_as_a_loop_over_all(model, prom
 def test_a_clip_of_the_bundled_suite_is_decoded_once() -> None:
     (row,) = sweep.rows(only=["sweep_decodes_per_clip"], device="cpu", seed=0)
     assert (row.value, row.ok) == (1, True)
+
+
+def test_every_shape_tells_what_it_needs_and_is_refused_where_that_is_not_there(monkeypatch) -> None:
+    needed = [toy.needed_bytes(shape) for shape in toy.SHAPES.values()]
+    assert needed == sorted(needed) and 14 < needed[-1] / toy.GIB / toy.ROOM < 17
+    monkeypatch.setattr(toy, "free_bytes", lambda _: 2 * toy.GIB)
+    with pytest.raises(ModelError, match=r"needs about 20\.\d GiB of memory on cpu, found 2\.0 GiB free"):
+        toy.model(toy.SHAPES["7b"], device="cpu", seed=0)
+
+
+def test_weights_are_those_of_the_seed_and_nobody_else_s_chance_is_used(model) -> None:
+    state = torch.random.get_rng_state()
+    again, other = (toy.model(SMALL, device="cpu", seed=seed) for seed in (0, 1))
+    assert torch.equal(state, torch.random.get_rng_state())
+    first, second, third = (m.model.get_input_embeddings().weight for m in (model, again, other))
+    assert torch.equal(first, second) and not torch.equal(first, third)
 
 
 def test_an_unknown_row_is_named() -> None:

@@ -1,10 +1,13 @@
 """Sharing gives the answers that asking every prompt apart gives, at the exact minimum of tokens."""
 
 import dataclasses
+import itertools
+import threading
 
 import pytest
 import torch
 
+from vlbias.errors import ModelError
 from vlbias.models import hf
 from vlbias.models._features import FeatureCache, Features
 from vlbias.models._sharing import why_not
@@ -152,19 +155,76 @@ def test_an_encoder_that_looks_at_neighbours_is_found_at_load(build, monkeypatch
     assert model.identity.sharing.startswith("off: a trial of it changed a log-probability")
 
 
-def test_too_little_memory_halves_the_questions_and_loses_none(qwen, sweep, monkeypatch):
+def test_a_model_that_runs_out_of_memory_in_a_forward_loses_no_row_and_remembers_what_fitted(build, sweep):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
     prompts = sweep()
-    expected = qwen.score_apart(prompts)
-    walk = qwen.sharing.walker.walk
+    expected = model.score_apart(prompts)
+    limit = max(found.n_tokens for found in expected) + 4
+    real, refused = model.sharing.walker.model, []
 
-    def small(questions):
-        if len(questions) > 3:
-            raise torch.OutOfMemoryError("no room")
-        return walk(questions)
+    class Small:
+        """The real model, in a memory of `limit` cached tokens."""
 
-    monkeypatch.setattr(qwen.sharing.walker, "walk", small)
-    for one, other in zip(qwen.score(prompts), expected):
+        def __call__(self, **given):
+            if given["attention_mask"].shape[-1] > limit:
+                refused.append(given["attention_mask"].shape[-1])
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real(**given)
+
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+    model.sharing.walker.model = Small()
+    for one, other in zip(model.score(prompts), expected, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+    first = len(refused)
+    again = model.score(prompts)
+    assert first > 0 and len(refused) == first, "the second batch is halved before it fails"
+    assert all(isinstance(one, OptionScores) for one in again)
+
+
+def test_all_orders_of_four_options_cost_one_prefix_and_their_suffixes(qwen, frames):
+    clips = [Part(place=k, kind="clip", frames=frames(60 + k)) for k in range(3)]
+    texts = [" ".join(order) for order in itertools.permutations(("red", "blue", "green", "york"))]
+    prompts = [qwen_prompt([*clips, Part(text=f"what is it ? {text}")]) for text in texts]
+    before, made = qwen.sharing.walker.n_tokens, qwen.sharing.features.n_made
+    found = qwen.score(prompts)
+    start = found[0].segment_spans[-1][1]
+    assert len({one.n_tokens for one in found}) == 1 and len(found) == 24
+    assert qwen.sharing.walker.n_tokens - before == start + 24 * (found[0].n_tokens - start)
+    assert qwen.sharing.features.n_made - made == 3
+
+
+def test_what_was_prepared_in_another_thread_is_taken_and_changes_no_score(build, sweep):
+    plain, ahead = (hf.load(pretrained=str(build("qwen2_vl")), device="cpu") for _ in range(2))
+    prompts = sweep(evidence=33)
+    thread = threading.Thread(target=ahead.prepare, args=(prompts,))
+    thread.start()
+    thread.join()
+    prepared = ahead.sharing.prepared
+    assert prepared.n_put == 4 and prepared.n_bytes > 0
+    assert [x.logprobs for x in ahead.score(prompts)] == [x.logprobs for x in plain.score(prompts)]
+    assert (prepared.n_taken, prepared.n_bytes) == (4, 0)
+    ahead.prepare(prompts)
+    assert prepared.n_put == 4, "encoded segments are not prepared again"
+
+
+def test_no_more_is_prepared_than_its_bound_holds_and_the_rest_waits_for_its_turn(build, sweep):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
+    model.sharing.prepared.limit_bytes = 1
+    model.prepare(sweep())
+    assert model.sharing.prepared.n_put == 1
+    assert all(isinstance(found, OptionScores) for found in model.score(sweep()))
+
+
+def test_a_segment_that_cannot_be_processed_is_told_when_its_prompt_is_asked(qwen, ask, monkeypatch):
+    def refuse(*_):
+        raise ModelError("no such clip")
+
+    monkeypatch.setattr(qwen.sharing, "_processed", refuse)
+    qwen.prepare([ask([71])])
+    (fault,) = qwen.score([ask([71])])
+    assert isinstance(fault, Fault) and "no such clip" in fault.reason
 
 
 def test_a_bad_prompt_is_a_fault_of_its_own(model, ask):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,23 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import (
+    AutoModelForImageTextToText,
     PreTrainedTokenizerFast,
     Qwen2VLConfig,
-    Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessor,
     Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
 )
 
+from vlbias.errors import ModelError
 from vlbias.models.hf import HFModel
 from vlbias.records import Frames, Identity, Part, Prompt, digest
 
 IMAGE, VIDEO, START, END = "<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"
 WORDS = [f"word{k}" for k in range(400)]
 PATCH_PX, MERGE, TEMPORAL = 14, 2, 2
+GIB = 1 << 30
+ROOM = 1.3
 TEMPLATE = (
     "{% for m in messages %}{% for x in m.content %}{% if x.type == 'video' %}"
     + f"{START}{VIDEO}{END}"
@@ -71,17 +75,43 @@ SHAPES = {
 
 
 def model(shape: Shape, *, device: str, seed: int) -> HFModel:
-    """A model of that shape with weights drawn from `seed`, in eval mode, that shares what prompts have in common."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = Qwen2VLForConditionalGeneration(_config(shape))
+    """A model of that shape with weights drawn from `seed`, in eval mode, that shares what prompts have in common.
+
+    Raises ModelError before anything is made where the device has too little memory for it.
+    """
+    place = torch.device(device)
+    needed, there = needed_bytes(shape), free_bytes(place)
+    if there is not None and there < needed:
+        raise ModelError(
+            f"bench sweep: a model of {needed / GIB / ROOM:.1f} GiB needs about {needed / GIB:.1f} GiB of memory on "
+            f"{device}, found {there / GIB:.1f} GiB free; choose a smaller --shape or another --device"
+        )
+    with torch.random.fork_rng(devices=[]), place:
+        made = AutoModelForImageTextToText.from_config(_config(shape), dtype=shape.dtype)
+        chance = torch.Generator(device=place).manual_seed(seed)
         with torch.no_grad():
             for value in made.parameters():
                 if value.dim() > 1:
-                    value.normal_(0, 1 / value.shape[-1] ** 0.5)
-    made = made.to(device=torch.device(device), dtype=shape.dtype).eval().requires_grad_(False)
+                    value.normal_(0, 1 / value.shape[-1] ** 0.5, generator=chance)
+    made = made.to(place).eval().requires_grad_(False)
     identity = Identity(adapter="hf", name="random", family="qwen2_vl", device=device)
     return HFModel(model=made, processor=_processor(shape), identity=identity, cache_gb=8.0)
+
+
+def needed_bytes(shape: Shape) -> int:
+    """The memory of a model of that shape with room for one path of prompts and its activations."""
+    with torch.device("meta"):
+        hollow = AutoModelForImageTextToText.from_config(_config(shape), dtype=shape.dtype)
+    return int(ROOM * sum(value.numel() * value.element_size() for value in hollow.parameters()))
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """The memory that is free on a device; None where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    told = Path("/proc/meminfo")
+    lines = told.read_text(encoding="ascii").splitlines() if told.is_file() else []
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def sweep(shape: Shape, *, n_slots: int, n_questions: int, rng: np.random.Generator) -> list[list[Prompt]]:

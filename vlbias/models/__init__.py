@@ -9,7 +9,7 @@ Axes of tensors, at the end of their names: B batch, L tokens, H heads, D head w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
 
@@ -28,3 +28,11 @@ class Model(Protocol):
 
     def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
         """The negative log-likelihood of a given answer to each prompt, in nats, summed over its tokens."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A model that can do some of its work before prompts are asked, in another thread, while it answers others."""
+
+    def prepare(self, prompts: Sequence[Prompt]) -> None:
+        """A hint: `score` will be given these prompts. Answers do not depend on it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +15,13 @@ Row = TypeVar("Row")
 Result = TypeVar("Result")
 MOST_TOKENS = 16384
 PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
+
+
+@dataclass
+class Fit:
+    """How often rows had to be halved so far until they fitted in memory: later rows are halved as often at once."""
+
+    halvings: int = 0
 
 
 def collate(rows: Sequence[tuple[Encoded, Sequence[int]]], *, pad_id: int) -> dict[str, torch.Tensor]:
@@ -57,9 +65,10 @@ def in_groups(
     for place, row in enumerate(rows):
         groups.setdefault(key(row), []).append(place)
     found: dict[int, Result | Fault] = {}
+    fit = Fit()
     for places in groups.values():
         for part in _cut(places, [size(rows[p]) for p in places]):
-            found.update(zip(part, halving([rows[p] for p in part], run)))
+            found.update(zip(part, halving([rows[p] for p in part], run, fit)))
     return [found[place] for place in range(len(rows))]
 
 
@@ -75,20 +84,25 @@ def _cut(places: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
     return parts
 
 
-def halving(rows: list[Row], run: Callable[[list[Row]], Sequence[Result]]) -> list[Result | Fault]:
-    """`run(rows)`, in halves where memory does not suffice."""
-    try:
-        return list(run(rows))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        reason = str(error)
-    except RuntimeError as error:
-        if "allocate memory" not in str(error):
-            raise
-        reason = str(error)
-    # Outside the handler, so that the traceback holds no tensors of the failed batch while the halves run.
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if len(rows) == 1:
-        return [Fault(kind="memory", reason=f"one prompt alone does not fit in memory: {reason[:200]}")]
+def halving(
+    rows: list[Row], run: Callable[[list[Row]], Sequence[Result]], fit: Fit, *, level: int = 0
+) -> list[Result | Fault]:
+    """`run(rows)`, in halves of halves where memory does not suffice; `fit` keeps what was found. No row is lost."""
+    if level >= fit.halvings or len(rows) == 1:
+        reason = ""
+        try:
+            return list(run(rows))
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            reason = str(error)
+        except RuntimeError as error:
+            if "allocate memory" not in str(error):
+                raise
+            reason = str(error)
+        # Outside the handler, so that the traceback holds no tensors of the failed batch while the halves run.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(rows) == 1:
+            return [Fault(kind="memory", reason=f"one prompt alone does not fit in memory: {reason[:200]}")]
+        fit.halvings = level + 1
     middle = len(rows) // 2
-    return halving(rows[:middle], run) + halving(rows[middle:], run)
+    return halving(rows[:middle], run, fit, level=level + 1) + halving(rows[middle:], run, fit, level=level + 1)

@@ -93,6 +93,9 @@ class FeatureCache:
         self.n_bytes = self.n_made = self.n_found = 0
         self._held: OrderedDict[Hashable, Features] = OrderedDict()
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._held
+
     def get(self, key: Hashable, make: Callable[[], Features]) -> Features:
         """The features of `key`, made when they are not held. One that is larger than the limit is not kept."""
         if key in self._held:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor,
 from transformers.utils import logging as transformers_logging
 
 from vlbias.disk import sha256_of_file
-from vlbias.errors import ModelError
+from vlbias.errors import ModelError, nearest
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -39,6 +39,18 @@ class Source:
             "trust_remote_code": self.trust_remote_code,
             "local_files_only": self.local_files_only,
         }
+
+
+def check(
+    unknown: Mapping[str, object], allowed: Mapping[str, tuple[str, Sequence[str]]], *, known: Iterable[str]
+) -> None:
+    """Refuses unknown arguments and values that an argument does not have. Raises ModelError with the nearest one."""
+    if unknown:
+        names = [name for name in known if name != "unknown"]
+        raise ModelError(f"hf: unknown argument {min(unknown)!r}; {nearest(min(unknown), names)}")
+    for name, (value, values) in allowed.items():
+        if value not in values:
+            raise ModelError(f"hf: {name}={value!r}; {nearest(str(value), values)}")
 
 
 def config(source: Source) -> Any:

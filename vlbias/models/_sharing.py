@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from vlbias.errors import ModelError
 from vlbias.models._chat import Dialect, Encoded, encode
 from vlbias.models._compose import Composed, Mismatch, alone, compose
 from vlbias.models._features import FeatureCache, Features, content_key, decoder_of, features
 from vlbias.models._options import Tokens, logsumexp
+from vlbias.models._prepared import Prepared
 from vlbias.models._shared import Positions, Question, Walker
 from vlbias.records import Part, Prompt
 
 Batch = Callable[[Encoded], Mapping[str, Any]]
 MOST_LAYOUTS = 64
+PREPARED_BYTES = 1 << 29
 EXACT = ("sdpa", "eager")
 # A token's attention spans its whole pack, so a pack is no larger than keeps the device busy.
 PACK_TOKENS: dict[str, int] = {"cpu": 256, "cuda": 4096}
@@ -55,10 +59,25 @@ def patched(model: Any) -> str | None:
 
 
 class Sharing:
-    """Prompts to log-probabilities with every segment encoded once and every common piece prefilled once."""
+    """Prompts to log-probabilities with every segment encoded once and every common piece prefilled once.
 
-    def __init__(self, *, model: Any, processor: Any, style: Dialect, batch: Batch, cache_gb: float) -> None:
+    `processing` is held by whoever uses the model's processor, since `prepare` does so from another thread; the caller
+    of `question` holds it.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        processor: Any,
+        style: Dialect,
+        batch: Batch,
+        cache_gb: float,
+        processing: threading.Lock,
+    ) -> None:
         self.features = FeatureCache(round(cache_gb * (1 << 30)))
+        self._processing = processing
+        self.prepared = Prepared(PREPARED_BYTES)
         self.walker = Walker(model, pack_tokens=PACK_TOKENS.get(model.device.type, PACK_TOKENS["cuda"]))
         self._model, self._processor, self._style, self._batch = model, processor, style, batch
         self._checked: dict[Hashable, bool] = {}
@@ -67,6 +86,21 @@ class Sharing:
     def forget(self) -> None:
         """Drops all kept segments, as before the first prompt."""
         self.features = FeatureCache(self.features.limit_bytes)
+
+    def prepare(self, prompts: Sequence[Prompt]) -> None:
+        """Processes segments that are not encoded yet, as many as PREPARED_BYTES hold; the rest waits for its turn."""
+        if self._model.config.get_text_config()._attn_implementation not in EXACT:
+            return
+        for prompt in prompts:
+            for part in prompt.parts:
+                key = content_key(part)
+                if part.frames is None or key in self.features or not self.prepared.wants(key):
+                    continue
+                try:
+                    with self._processing:
+                        self.prepared.put(key, self._processed(part, prompt.trial_id))
+                except ModelError:
+                    continue  # it is raised again, and told, when the prompt itself is asked
 
     def question(self, prompt: Prompt, variants: tuple[tuple[Tokens, ...], ...]) -> Question:
         """A prompt made of kept segments. Raises Mismatch where its tokens are not those of the whole prompt."""
@@ -98,12 +132,17 @@ class Sharing:
     def _segment(self, part: Part, trial_id: str) -> Features | None:
         if part.frames is None:
             return None
+        key = content_key(part)
+        ready = self.prepared.take(key)
 
         def make() -> Features:
-            encoded = encode(self._processor, alone(part, trial_id), self._style)
+            encoded = ready or self._processed(part, trial_id)
             return features(self._model, self._batch(encoded), encoded)
 
-        return self.features.get(content_key(part), make)
+        return self.features.get(key, make)
+
+    def _processed(self, part: Part, trial_id: str) -> Encoded:
+        return encode(self._processor, alone(part, trial_id), self._style)
 
     def _check(self, prompt: Prompt, found: Composed) -> None:
         """The first prompt of every shape is also processed whole; its tokens must be the same."""

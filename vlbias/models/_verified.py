@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from vlbias.errors import BadInput, SharingDiffers
-from vlbias.models import Model
+from vlbias.models import Model, Preparing
 from vlbias.records import Fault, OptionScores, Prompt, Reply
 
 # As a share of the largest log-probability: rounding depends on the shape of a batch, a false sharing changes it all.
@@ -41,6 +41,11 @@ class Verified:
                 if isinstance(apart, OptionScores):
                     self._compare(prompt, together, apart)
         return found
+
+    def prepare(self, prompts: Sequence[Prompt]) -> None:
+        """As the model prepares, where it can."""
+        if isinstance(self.model, Preparing):
+            self.model.prepare(prompts)
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
         """As the model writes: nothing is shared there."""

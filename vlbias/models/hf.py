@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,11 +13,11 @@ import torch
 import transformers
 from transformers import GenerationConfig
 
-from vlbias.errors import ModelError, nearest
-from vlbias.models._batch import collate, halving, in_groups, shape_key
+from vlbias.errors import ModelError
+from vlbias.models._batch import Fit, collate, halving, in_groups, shape_key
 from vlbias.models._chat import Dialect, Encoded, dialect, encode
 from vlbias.models._compose import Mismatch
-from vlbias.models._loading import DTYPES, Source, config, context_window, processor, weights, weights_sha256
+from vlbias.models._loading import DTYPES, Source, check, config, context_window, processor, weights, weights_sha256
 from vlbias.models._options import all_variants
 from vlbias.models._outcomes import longest_tail, nonfinite, scores, too_long, unfit
 from vlbias.models._positions import RULES, apply_rule
@@ -54,7 +55,8 @@ def load(
     encoded segments, on the model's device. Raises ModelError before any weight is read for pickled weights,
     code of a repository's own, a path that holds no model, another kind of model and unknown arguments.
     """
-    _check_arguments(unknown, dtype=dtype, position_rule=position_rule, sharing=sharing)
+    allowed = {"dtype": (dtype, DTYPES), "position_rule": (position_rule, RULES), "sharing": (sharing, SHARING)}
+    check(unknown, allowed, known=inspect.signature(load).parameters)
     source = Source(
         pretrained=pretrained,
         revision=revision,
@@ -119,11 +121,17 @@ class HFModel:
         self._accepts = inspect.signature(model.forward).parameters
         self._has_rope_index = hasattr(model.model, "get_rope_index")
         self.sharing: Sharing | None = None
+        self._fit = Fit()
+        self._processing = threading.Lock()
         reason: str | None = "off: not asked for"
-        self.identity = identity
         if cache_gb is not None:
             sharing = Sharing(
-                model=model, processor=processor, style=self._style, batch=self._batch_of_one, cache_gb=cache_gb
+                model=model,
+                processor=processor,
+                style=self._style,
+                batch=self._batch_of_one,
+                cache_gb=cache_gb,
+                processing=self._processing,
             )
             found = unproven(model, sharing, self._logprobs_apart)
             reason = f"off: {found}" if found else "segments, prefixes and suffixes"
@@ -140,6 +148,11 @@ class HFModel:
         if self.sharing is None or self.watch is not None or patched(self.model):
             return self.score_apart(prompts)
         return self._score_shared(prompts, self.sharing)
+
+    def prepare(self, prompts: Sequence[Prompt]) -> None:
+        """Processes the segments of prompts that `score` will be given, in another thread than the one that asks."""
+        if self.sharing is not None and self.watch is None:
+            self.sharing.prepare(prompts)
 
     def score_apart(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
         """The same as `score`, every prompt in a row of its own: the reference for what sharing gives."""
@@ -184,7 +197,8 @@ class HFModel:
 
     def encoded(self, prompt: Prompt, *, longest: int = 0) -> Encoded | Fault:
         """The prompt as tensors, or why it is too long for the model with `longest` tokens of an answer after it."""
-        found = encode(self.processor, prompt, self._style)
+        with self._processing:
+            found = encode(self.processor, prompt, self._style)
         return self._too_long(found.n_tokens, longest) or found
 
     def _score_shared(self, prompts: Sequence[Prompt], sharing: Sharing) -> list[OptionScores | Fault]:
@@ -194,7 +208,8 @@ class HFModel:
         apart: list[int] = []
         for number, prompt in enumerate(prompts):
             try:
-                question = sharing.question(prompt, all_variants(self.processor.tokenizer, prompt.options))
+                with self._processing:
+                    question = sharing.question(prompt, all_variants(self.processor.tokenizer, prompt.options))
             except Mismatch:
                 apart.append(number)
                 continue
@@ -206,7 +221,7 @@ class HFModel:
                 found[number] = fault
             else:
                 asked.append((number, question))
-        results = halving([question for _, question in asked], sharing.logprobs)
+        results = halving([question for _, question in asked], sharing.logprobs, self._fit)
         for (number, question), result in zip(asked, results):
             composed = question.composed
             found[number] = scores(result, n_tokens=composed.n_tokens, spans=composed.spans)
@@ -282,13 +297,3 @@ class HFModel:
         # Padding is masked, so any token serves where the tokenizer names none.
         pad = self.processor.tokenizer.pad_token_id
         return 0 if pad is None else int(pad)
-
-
-def _check_arguments(unknown: dict[str, object], *, dtype: str, position_rule: str, sharing: str) -> None:
-    if unknown:
-        known = [name for name in inspect.signature(load).parameters if name != "unknown"]
-        raise ModelError(f"hf: unknown argument {min(unknown)!r}; {nearest(min(unknown), known)}")
-    known_values = (("dtype", dtype, DTYPES), ("position_rule", position_rule, RULES), ("sharing", sharing, SHARING))
-    for name, value, allowed in known_values:
-        if value not in allowed:
-            raise ModelError(f"hf: {name}={value!r}; {nearest(str(value), allowed)}")
