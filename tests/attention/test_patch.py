@@ -6,6 +6,7 @@ import transformers as tf
 
 from vlbias.attention import formula, partials
 from vlbias.attention.contract import Heads, Isolate, Nia, Pine, Rotation, Rotor, Score, Sofa
+from vlbias.attention.engines import engine
 from vlbias.attention.layout import SegmentLayout, Stretch
 from vlbias.attention.patch import patched
 from vlbias.errors import ModelError, NotApplicable
@@ -228,6 +229,20 @@ def test_patched_qwen2_equals_the_published_method_in_prefill_and_three_decode_s
     assert float((steps - expected[:, SUFFIX - 1 :]).abs().max()) <= 1e-4
 
 
+def test_the_triton_engine_inside_a_model_gives_the_logits_of_the_pytorch_one() -> None:
+    pytest.importorskip("triton")
+    if torch.cuda.is_available():
+        pytest.skip("the interpreter is for machines without a GPU")
+    model = qwen2(num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1)
+    ids, spans = arranged((0, 1), (3, 2))
+    found = {}
+    for name in ("partials", "triton"):
+        with patched(model, Pine(), engine=engine("cpu", name), stack=True) as attention:
+            attention.expect([spans])
+            found[name] = asked(model, ids).logits[:, -SUFFIX:]
+    assert 0 < far(found["partials"], found["triton"]) <= 1e-5
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_rows_of_a_padded_batch_are_as_they_are_alone(side, plain_qwen2) -> None:
     rows = [arranged((0, 1, 2, 3), LENGTHS), arranged((1, 0), (3, 5), seed=4), arranged((0,), (11,), seed=5)]
@@ -337,6 +352,19 @@ def test_a_static_cache_is_refused(plain_qwen2) -> None:
         attention.expect([spans])
         with pytest.raises(NotApplicable, match="StaticLayer"):
             asked(plain_qwen2, ids, past_key_values=cache)
+
+
+def test_a_prefill_in_chunks_is_refused_where_it_cuts_the_segments_and_exact_where_it_does_not(plain_qwen2) -> None:
+    ids, spans = arranged((0, 1, 2, 3), LENGTHS)
+    mask = torch.ones_like(ids)
+    with torch.no_grad(), patched(plain_qwen2, Pine(), engine=partials.attend, stack=True) as attention:
+        attention.expect([spans])
+        whole = asked(plain_qwen2, ids).logits[:, -3:]
+        with pytest.raises(NotApplicable, match="chunk of 20 tokens, but the segments end at token 37"):
+            written(plain_qwen2, ids, prefill_chunk_size=20)
+        first = asked(plain_qwen2, ids[:, :-3], use_cache=True)
+        rest = plain_qwen2(input_ids=ids[:, -3:], attention_mask=mask, past_key_values=first.past_key_values)
+    assert far(whole, rest.logits) <= 1e-5
 
 
 def test_a_model_with_recurrent_layers_is_refused_with_the_reason() -> None:

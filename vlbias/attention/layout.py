@@ -110,7 +110,7 @@ def from_spans(
     `positions_AL` has one line per axis (1 for plain RoPE, 3 for M-RoPE) and one column per token of the padded row.
     `real` bounds the tokens that are not padding (default: all). `ranks[k]` is the canonical place of segment k
     (default: its place in the prompt, which is right only if the prompt was put in canonical order).
-    Raises NotApplicable where tokens stand between segments: see `widened`.
+    Raises NotApplicable where tokens stand between segments.
     """
     width = positions_AL.shape[1]
     start, end = real if real is not None else (0, width)
@@ -118,7 +118,7 @@ def from_spans(
         if left != right:
             raise NotApplicable(
                 f"tokens [{left}, {right}) stand between two segments and belong to neither, so their order cannot be "
-                f"made not to matter; write nothing between segments, or count them to the segments (`widened`)"
+                "made not to matter; write nothing between segments, or count them to the segments"
             )
     stretches = [_stretch(positions_AL, span, rank) for span, rank in zip(spans, ranks or range(len(spans)))]
     after = spans[-1][1]
@@ -130,11 +130,6 @@ def from_spans(
         width=width,
         suffix_position=int(positions_AL[:, after].min()) if after < end else follows,
     )
-
-
-def widened(spans: Sequence[Span], *, before: int = 0, after: int = 0) -> list[Span]:
-    """The spans with some tokens more at each side: the marks that open and close every segment alike."""
-    return [(start - before, end + after) for start, end in spans]
 
 
 def stacked(layout: SegmentLayout, positions_AL: Positions) -> tuple[SegmentLayout, Positions]:

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from transformers import AttentionInterface, DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from vlbias.attention._caches import growing
 from vlbias.attention._families import check, text_model
 from vlbias.attention.contract import Engine, Rule
 from vlbias.attention.layout import Positions, SegmentLayout, Span, from_spans, stacked
@@ -68,7 +68,7 @@ class SegmentAttention:
         """
         self._spans, self._real, self._ranks, self._pictures_BL = list(spans), real, ranks, pictures_BL
         several = self._method is not None and any(len(row) > 1 for row in spans)
-        _switch(self._model, IMPLEMENTATION if several else self._own)
+        switch(self._model, IMPLEMENTATION if several else self._own)
 
     def enter(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
         """The pre-hook of the text model: fixes position ids, mask and cache, and hands the layouts to the layers."""
@@ -80,7 +80,7 @@ class SegmentAttention:
         if tokens is None:
             raise ModelError("patch: the text model was called with neither input_ids nor inputs_embeds")
         n_rows, n_queries = tokens.shape[:2]
-        cache = _prepared(kwargs, module)
+        cache = growing(kwargs, module)
         seen = 0 if cache is None else cache.get_seq_length()
         positions = _positions(kwargs.get("position_ids"), n_rows, n_queries, seen, tokens.device)
         if seen == 0:
@@ -119,6 +119,12 @@ class SegmentAttention:
         if n_rows % len(self._spans):
             raise ModelError(f"patch: {n_rows} rows, but segments were told for {len(self._spans)}; call expect first")
         copies = n_rows // len(self._spans)
+        last, n_queries = max(row[-1][1] for row in self._spans if row), positions_ABL.shape[2]
+        if n_queries < last:
+            raise NotApplicable(
+                f"patch: not applicable: found a first chunk of {n_queries} tokens, but the segments end at token "
+                f"{last}; give all of them in one forward (no prefill_chunk_size), further tokens may follow in chunks"
+            )
         old_ABL = positions_ABL.cpu().numpy()
         text_row, axes_ABL = (old_ABL[:1], old_ABL[1:]) if len(old_ABL) == 4 else (old_ABL[:0], old_ABL)
         moved_ABL = axes_ABL.copy()
@@ -210,33 +216,13 @@ def _hooked(attention: SegmentAttention) -> Iterator[SegmentAttention]:
     finally:
         for handle in handles:
             handle.remove()
-        _switch(model, own)
+        switch(model, own)
 
 
-def _switch(model: Any, implementation: str) -> None:
+def switch(model: Any, implementation: str) -> None:
     """Sets the attention of the text model alone."""
     nested = "text_config" in getattr(model.config, "sub_configs", {})
     model.set_attn_implementation({"text_config": implementation} if nested else implementation)
-
-
-def _prepared(kwargs: dict[str, Any], text: Any) -> Any:
-    """The cache of this call, with layers that keep all tokens; None where the call keeps none."""
-    wanted = kwargs.get("use_cache")
-    cache = kwargs.get("past_key_values")
-    if cache is None and (text.config.use_cache if wanted is None else wanted):
-        cache = kwargs["past_key_values"] = DynamicCache()
-    if cache is None:
-        return None
-    for number, layer in enumerate(cache.layers):
-        if isinstance(layer, DynamicSlidingWindowLayer) and not layer.is_initialized:
-            # The window is over positions that the rule gives, so any key of the region may be wanted.
-            cache.layers[number] = DynamicLayer()
-        elif type(layer) is not DynamicLayer:
-            raise NotApplicable(
-                f"patch: not applicable: found a cache of {type(layer).__name__}, it needs one that grows; use a "
-                "DynamicCache"
-            )
-    return cache
 
 
 def _positions(given: Tensor | None, n_rows: int, n_queries: int, seen: int, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from vlbias.attention import formula, partials
+from vlbias.attention import engines
 from vlbias.attention._families import text_model
 from vlbias.attention.contract import Rule
 from vlbias.attention.patch import Place, SegmentAttention, patched, repositioned
@@ -20,7 +20,6 @@ from vlbias.models import Model
 from vlbias.models.hf import HFModel, Ready
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply, digest
 
-ENGINES = {"partials": partials.attend, "formula": formula.attend}
 OPTIONS = ("order", "engine", "layers", "heads")
 Order = Literal["content", "given"]
 Numbers: TypeAlias = Sequence[int] | str | None
@@ -119,22 +118,24 @@ def engine_patch(
     stack: bool,
     options: Mapping[str, Any],
 ) -> Inside:
-    """A patch of the attention from the options that all such methods have: order, engine, layers, heads."""
-    order, engine = options.get("order", "content"), options.get("engine", "partials")
+    """A patch of the attention from the options that all such methods have: order, engine, layers, heads.
+
+    `engine` is auto (Triton on CUDA where it is installed, else PyTorch), partials, triton or formula (slow, exact).
+    """
+    order, engine = options.get("order", "content"), options.get("engine", "auto")
     one_of(method, "order", order, known=("content", "given"))
-    one_of(method, "engine", engine, known=ENGINES)
+    one_of(method, "engine", engine, known=engines.NAMES)
     layers, heads = options.get("layers"), options.get("heads")
-    _check_numbers(method, "layers", layers, words=("alternate",))
-    _check_numbers(method, "heads", heads, words=())
+    check_numbers(method, "layers", layers, words=("alternate",))
+    check_numbers(method, "heads", heads, words=())
 
     def opened(model: Any) -> AbstractContextManager[SegmentAttention]:
         config = text_model(model).config
-        chosen_layers = _chosen(method, "layers", layers, config.num_hidden_layers)
-        chosen_heads = _chosen(method, "heads", heads, config.num_attention_heads)
+        chosen_layers = chosen_numbers(method, "layers", layers, config.num_hidden_layers)
+        chosen_heads = chosen_numbers(method, "heads", heads, config.num_attention_heads)
         whole = chosen_layers is None and chosen_heads is None
-        return patched(
-            model, rule, engine=ENGINES[engine], layers=chosen_layers, heads=chosen_heads, stack=stack and whole
-        )
+        attend = engines.engine(model.device, engine)
+        return patched(model, rule, engine=attend, layers=chosen_layers, heads=chosen_heads, stack=stack and whole)
 
     return Inside(method=method, opened=opened, order=order)
 
@@ -179,7 +180,7 @@ def _watching(attention: SegmentAttention) -> Callable[[Sequence[Ready], Mapping
     def watch(rows: Sequence[Ready], batch: Mapping[str, torch.Tensor]) -> None:
         width = batch["input_ids"].shape[1]
         spans, real = [], []
-        pictures = torch.isin(batch["input_ids"].cpu(), _picture_tokens(attention.config))
+        pictures = torch.isin(batch["input_ids"].cpu(), picture_tokens(attention.config))
         for prompt, tail in rows:
             start = width - prompt.n_tokens - len(tail)
             spans.append([(start + a, start + b) for a, b in sorted(prompt.spans)])
@@ -189,13 +190,14 @@ def _watching(attention: SegmentAttention) -> Callable[[Sequence[Ready], Mapping
     return watch
 
 
-def _picture_tokens(config: Any) -> torch.Tensor:
+def picture_tokens(config: Any) -> torch.Tensor:
     """The token ids that stand for a piece of an image or clip."""
     names = ("image_token_id", "video_token_id", "image_token_index", "video_token_index")
     return torch.tensor([v for name in names if isinstance(v := getattr(config, name, None), int)], dtype=torch.long)
 
 
-def _check_numbers(method: str, option: str, value: Numbers, *, words: Sequence[str]) -> None:
+def check_numbers(method: str, option: str, value: Numbers, *, words: Sequence[str]) -> None:
+    """Raises BadInput for what is neither None, one of the words, nor a list of numbers from 0 on."""
     if value is None or (isinstance(value, str) and value in words):
         return
     numbers = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
@@ -204,7 +206,7 @@ def _check_numbers(method: str, option: str, value: Numbers, *, words: Sequence[
         raise BadInput(f"{method}: {option}={value!r}; give {known}")
 
 
-def _chosen(method: str, option: str, value: Numbers, count: int) -> list[int] | None:
+def chosen_numbers(method: str, option: str, value: Numbers, count: int) -> list[int] | None:
     """The numbers meant, checked against the model; None for all."""
     if value is None:
         return None

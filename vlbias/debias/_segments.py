@@ -19,14 +19,6 @@ def reordered(trial: Trial, order: Sequence[int], *, what: str) -> Trial:
     return marked(replace(trial, segments=segments, slot=slot), what)
 
 
-def evidence_at(trial: Trial, slot: int) -> Trial:
-    """The trial with the evidence moved to another slot, the others in their order: as the probe has it there."""
-    assert trial.slot is not None
-    rest = [k for k in range(len(trial.segments)) if k != trial.slot]
-    order = [*rest[:slot], trial.slot, *rest[slot:]]
-    return reordered(trial, order, what=f"segments:evidence at {slot}")
-
-
 def written(prompt: Prompt, trials: Sequence[Trial], *, write: Write) -> list[Prompt]:
     """The prompts of trials; the unchanged trial keeps its prompt."""
     return [prompt if trial is prompt.trial else write(trial) for trial in trials]
