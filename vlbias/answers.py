@@ -69,7 +69,8 @@ class Answer:
     """What came back for one trial.
 
     `logprobs` are in displayed order (None for a generated answer); `chosen` is the suite's index of the option
-    chosen, None when the answer is open-ended.
+    chosen, None when the answer is open-ended. `segment_attention_LS` is the attention on each segment by layer and
+    place, None where nothing asked for it (see `OptionScores`).
     """
 
     asked: Asked
@@ -78,6 +79,7 @@ class Answer:
     level: ScoreLevel
     reply: str | None
     audit: Audit
+    segment_attention_LS: tuple[tuple[float, ...], ...] | None = None
     row: Literal["answer"] = "answer"
 
     @property

@@ -190,6 +190,8 @@ class OptionScores:
     """The log-probability of each option, in displayed order, natural logarithm, not normalised over options.
 
     `segment_spans[k]` is the [start, end) range of tokens of the segment at place k in the un-padded prompt.
+    `segment_attention_LS` is the attention of the last token of the prompt on each segment, by layer and place,
+    averaged over heads; None where nothing asked for it.
     """
 
     logprobs: tuple[float, ...]
@@ -197,6 +199,7 @@ class OptionScores:
     n_tokens: int
     segment_spans: tuple[tuple[int, int], ...] = ()
     reply: str | None = None
+    segment_attention_LS: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
