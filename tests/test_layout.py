@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parquet": SPEECH | {"rows"},
     "models": {"errors", "records", "prompts", "disk"},
     "metrics": SPEECH,
-    "formats": SPEECH,
+    "formats": SPEECH | {"disk"},
     "debias": SPEECH | {"models", "attention"},
     "organisms": {"disk", "errors", "records", "rooms", "probes", "videos", "prompts", "models"},
     "reports": SPEECH,
@@ -46,7 +46,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "athand": SPEECH | {"config", "plan", "run", "models", "session", "arms", "corrections"},
     "proof": SPEECH | {"metrics"},
     "debiasing": SPEECH | {"arms", "athand", "corrections", "debias", "proof", "run", "store"},
-    "audit": SPEECH | {"rooms", "formats", "metrics"},
+    "likeness": SPEECH | {"metrics"},
+    "transfer": SPEECH | {"arms", "athand", "debias", "debiasing", "likeness", "proof", "store"},
+    "shortcuts": SPEECH | {"rooms", "formats", "metrics"},
+    "audit": SPEECH | {"formats", "metrics", "shortcuts"},
     "power": SPEECH | {"metrics", "store"},
     "fingerprint": SPEECH | {"scoring", "store", "reports"},
     "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "schedule", "session", "power"},
@@ -65,10 +68,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "selfcheck": SPEECH | {"responders", "metrics"},
     "validity": {"selfcheck", "power", "metrics"},
     "recovery": SPEECH | {"rooms", "config", "plan", "prompts", "selfcheck", "metrics"},
+    "order_page": SPEECH | {"scoring", "recovery", "reports"},
     "commands": SPEECH
     | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint", "audit"}
-    | {"static_pe"}
-    | {"debiasing", "reports", "organisms"},
+    | {"shortcuts", "static_pe", "recovery", "order_page"}
+    | {"debiasing", "transfer", "reports", "organisms"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }
 TORCH = {"torch", "transformers", "open_clip", "torchvision", "torchcodec"}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vlbias import rooms
 from vlbias.errors import BadInput, UnknownName
 from vlbias.estimates import Estimate
 from vlbias.formats._predictions import Prediction, Target
@@ -18,6 +17,7 @@ from vlbias.metrics._blocks import Floats, Ints
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._resample import percentile
 from vlbias.metrics._zone_audit import PERMUTATIONS, Zoned, border_gap, image_weights, strata, zone_estimates
+from vlbias.shortcuts import targets_of
 
 FRAMES = ("pixels", "0..1", "0..1000")
 ZONES = ("rings", "rows", "columns")
@@ -57,16 +57,20 @@ class Scored:
 
 
 def audit(
-    file: Path, format_name: str, predictions: Sequence[Path], *, frame: str, zones: str, rng: np.random.Generator
+    file: Path,
+    format_name: str,
+    predictions: Sequence[Path],
+    *,
+    frame: str,
+    zones: str,
+    rng: np.random.Generator,
+    images: Path | None = None,
 ) -> list[Estimate]:
     """The estimates of one file of predictions, and where there is a second, of the first less the second."""
-    readers = [name for name in rooms.names("formats") if hasattr(rooms.find("formats", name), "targets")]
-    if format_name not in readers:
-        raise UnknownName(what="format of targets", name=format_name, known=readers)
     for what, name, known in (("frame", frame, FRAMES), ("zones", zones, ZONES)):
         if name not in known:
             raise UnknownName(what=what, name=name, known=known)
-    targets = rooms.find("formats", format_name).targets(file)
+    targets = targets_of(file, format_name, images=images)
     found = [scored(targets, read(path, targets, frame=frame), zones=zones) for path in predictions]
     out = measure(found[0], zones=zones, rng=rng)
     if found[0].points:
@@ -193,9 +197,14 @@ def words(estimates: Sequence[Estimate]) -> list[str]:
 
 def _line(e: Estimate) -> str:
     name = e.metric if e.slot is None else f"{e.metric} {e.task} {e.slot + 1}"
+    name = f"{name} {e.task}" if e.metric == "rule_accuracy" else name
+    if e.label is not None:
+        return f"{name}: {e.label}"
     if e.value is None:
         return f"{name}: not available ({'; '.join(e.notes) or e.interval})"
     limits = f" [{e.low:.2f}, {e.high:.2f}]" if e.low is not None and e.high is not None else ""
     p = e.reference.p_value if e.reference else None
-    luck = f", by luck {e.reference.mean:.2f}" if e.reference and "variance" in e.metric else ""
-    return f"{name}: {e.value:.2f} {e.unit}{limits}{luck}{f', p = {p:.4g}' if p is not None else ''} (n = {e.n})"
+    tells_luck = e.reference is not None and ("variance" in e.metric or e.metric == "rule_accuracy")
+    luck = f", by luck {e.reference.mean:.2f}" if e.reference and tells_luck else ""
+    notes = f"; {'; '.join(e.notes)}" if e.metric == "over_best_rule" else ""
+    return f"{name}: {e.value:.2f} {e.unit}{limits}{luck}{f', p = {p:.4g}' if p is not None else ''} (n = {e.n}){notes}"

@@ -2,7 +2,9 @@
 
 Contract of a file here: `read(path) -> list[Outcome]` for what can come in, `write(outcomes, *, folder) -> list[Path]`
 for what can go out; a format that has only one way leaves the other function out. A data set of boxes has
-`targets(path)` instead: what is to be found, for `vlbias audit`.
+`targets(path)` instead: what is to be found, for `vlbias audit`; with `NEEDS_IMAGES = True` it is
+`targets(path, *, images)`, because sizes stand in the image files only. A data set of questions with options has
+`questions(path)`.
 """
 
 from __future__ import annotations

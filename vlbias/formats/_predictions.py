@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +18,11 @@ Numbers: TypeAlias = tuple[float, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is to be found: a box, xyxy in 0..1 of an image of `size_wh_px`, of a `kind` (text, icon, a category)."""
+    """What is to be found: a box, xyxy in 0..1 of an image of `size_wh_px`, of a `kind` (text, icon, a category).
+
+    `mention` is the place, from 0, at which a caption of the image names it, where a data set tells. `row` is the data
+    set's own row, so that a subset can be written as it was.
+    """
 
     target_id: str
     image: str
@@ -26,6 +30,8 @@ class Target:
     size_wh_px: tuple[float, float]
     kind: str
     phrase: str = ""
+    mention: int | None = None
+    row: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,7 @@ def _target(
         box_xyxy=box(corners, order="xywh", scale=size, where=where),
         size_wh_px=size,
         kind=kind,
+        row=row,
     )
 
 

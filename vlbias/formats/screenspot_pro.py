@@ -26,6 +26,7 @@ def targets(path: Path) -> list[Target]:
                 size_wh_px=size,
                 kind=text(row, "ui_type", where=w),
                 phrase=text(row, "instruction", where=w),
+                row=row,
             )
             for row, c, size, w in zip(rows, corners, wh, where, strict=True)
         ]
