@@ -204,3 +204,44 @@ class Proof:
         """Of the methods that lose no accuracy significantly, the one that takes most of the gap away."""
         sound = [m for m in self.methods if not m.loses_accuracy and m.reduction is not None]
         return max(sound, key=lambda m: m.reduction[0] if m.reduction else 0.0, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How alike the bias vectors of two runs are over `n_slots` places, as correlations of halves of the source clips.
+
+    A ceiling is what two runs of one true vector would reach with this much noise; None where a run is not even like
+    itself.
+    """
+
+    first: str
+    second: str
+    n_slots: int
+    pearson: Estimate
+    spearman: Estimate
+    pearson_ceiling: float | None
+    spearman_ceiling: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """A correction fitted on one run and proved on held-out probes of a run; `proof` is None where it is refused."""
+
+    method: str
+    fitted_on: str
+    applied_to: str
+    proof: MethodProof | None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Whether a bias, and what corrects it, carries over between runs. `vectors` are bias vectors in points."""
+
+    runs: tuple[str, ...]
+    fit_share: float
+    n_fit_clusters: int
+    outcome: str
+    vectors: Mapping[str, tuple[Estimate, ...]]
+    likenesses: tuple[Likeness, ...]
+    carried: tuple[Carried, ...]

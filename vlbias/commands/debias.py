@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +13,9 @@ import typer
 def command(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
     method: Annotated[str, typer.Option("--method", "-m", help="NAME or NAME:k=v, comma-separated; or all.")] = "all",
+    transfer: Annotated[
+        str | None, typer.Option("--transfer", help="RUN2,RUN3: does what is fitted on one run correct the others?")
+    ] = None,
     fit_share: Annotated[float, typer.Option("--fit_share", help="Share of the source clips to fit on.")] = 0.3,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the split; default: the run's.")] = None,
     include_path: Annotated[Path | None, typer.Option("--include_path", help="A folder of more suites.")] = None,
@@ -19,24 +23,41 @@ def command(
     display: Annotated[str | None, typer.Option("--display", help="rich, plain or none.")] = None,
 ) -> None:
     """Correct a run and prove it on held-out probes: accuracy, gap between slots and cost, before and after."""
-    from rich.table import Table
-
     from vlbias.debiasing import debias
     from vlbias.display import chosen, console
     from vlbias.reports import _corrections as corrections
+    from vlbias.reports import _transfer as transfers
+    from vlbias.transfer import transfer as carry_over
 
-    how = chosen(display)
-    include = [include_path] if include_path else []
-    out = console(how, stderr=True)
-    proof = debias(folder, method, fit_share=fit_share, seed=seed, include=include, say=out.print)
-    paths = corrections.write(proof, folder=folder / "debias")
+    say = console(chosen(display), stderr=True).print
+    given: dict[str, Any] = {"fit_share": fit_share, "seed": seed, "say": say}
+    given["include"] = [include_path] if include_path else []
+    if transfer is None:
+        proof = debias(folder, method, **given)
+        paths = corrections.write(proof, folder=folder / "debias")
+        rows, tables, notes = corrections.rows(proof), [corrections.table(proof)], corrections.notes(proof)
+    else:
+        others = [Path(name.strip()) for name in transfer.split(",") if name.strip()]
+        found = carry_over([folder, *others], method, **given)
+        paths = transfers.write(found, folder=folder / "transfer")
+        rows, notes = transfers.rows(found), transfers.notes(found)
+        tables = [transfers.likeness_table(found), transfers.carried_table(found)]
     if as_json:
-        print(json.dumps(corrections.rows(proof), indent=1, allow_nan=False))
+        print(json.dumps(rows, indent=1, allow_nan=False))
         return
-    head, *lines = corrections.table(proof)
-    table = Table(*head, box=None)
-    for line in lines:
-        table.add_row(*line)
-    console(how).print(table)
-    for text in (*corrections.notes(proof), *map(str, paths)):
-        console(how).print(text, markup=False)
+    _show(tables, [*notes, *map(str, paths)], display)
+
+
+def _show(tables: Sequence[Sequence[tuple[str, ...]]], texts: Sequence[str], display: str | None) -> None:
+    from rich.table import Table
+
+    from vlbias.display import chosen, console
+
+    out = console(chosen(display))
+    for head, *lines in tables:
+        table = Table(*head, box=None)
+        for line in lines:
+            table.add_row(*line)
+        out.print(table)
+    for text in texts:
+        out.print(text, markup=False)

@@ -48,26 +48,26 @@ def rows(proof: Proof) -> list[Row]:
         grew = abs(gap.after) > abs(gap.before) and gap.p_adjusted < 0.05
         cost = m.cost
         out += [
-            _row(f"{m.method}_gap_before", gap.before, gap.before_interval),
-            _row(f"{m.method}_gap_after", gap.after, gap.after_interval, ok=not grew),
-            _row(f"{m.method}_accuracy_change", accuracy.change, accuracy.change_interval, ok=not m.loses_accuracy),
-            _row(f"{m.method}_flips_before", m.flips[0].value, _interval(m.flips[0])),
-            _row(f"{m.method}_flips_after", m.flips[1].value, _interval(m.flips[1])),
-            _row(f"{m.method}_cost", cost.passes if cost else None, None),
+            row(f"{m.method}_gap_before", gap.before, gap.before_interval),
+            row(f"{m.method}_gap_after", gap.after, gap.after_interval, ok=not grew),
+            row(f"{m.method}_accuracy_change", accuracy.change, accuracy.change_interval, ok=not m.loses_accuracy),
+            row(f"{m.method}_flips_before", m.flips[0].value, _interval(m.flips[0])),
+            row(f"{m.method}_flips_after", m.flips[1].value, _interval(m.flips[1])),
+            row(f"{m.method}_cost", cost.passes if cost else None, None),
             _time_row(m),
         ]
     best = proof.best
     reduction = best.reduction if best else None
     change = best.changes["accuracy"] if best else None
     out += [
-        _row(
+        row(
             "best_gap_reduction",
             reduction[0] if reduction else None,
             reduction[1:] if reduction else None,
             goal=REDUCTION_GOAL,
             ok=reduction is not None and reduction[0] >= REDUCTION_GOAL,
         ),
-        _row(
+        row(
             "best_accuracy_change",
             change.change if change else None,
             change.change_interval if change else None,
@@ -83,11 +83,20 @@ def table(proof: Proof) -> list[tuple[str, ...]]:
 
 
 def verdict(m: MethodProof) -> str:
-    """One phrase on a method: what it did to the gap and to accuracy."""
-    gap, accuracy = m.changes["gap"], m.changes["accuracy"]
-    significant = gap.p_adjusted < 0.05
+    """One phrase on a method: what it did to the gap and to accuracy.
+
+    Accuracy that fell by its own interval is told, also where it is not significant over all methods.
+    """
+    accuracy = m.changes["accuracy"]
     if m.loses_accuracy:
         return "LOWERS ACCURACY"
+    fell = accuracy.change_interval[1] < 0
+    return _of_gap(m) + (f"; accuracy fell by {-accuracy.change:.1f}" if fell else "")
+
+
+def _of_gap(m: MethodProof) -> str:
+    gap, accuracy = m.changes["gap"], m.changes["accuracy"]
+    significant = gap.p_adjusted < 0.05
     if m.reduction is None:
         return "widens the gap" if significant and abs(gap.after) > abs(gap.before) else "no gap to close"
     if significant and abs(gap.after) < abs(gap.before):
@@ -113,7 +122,7 @@ def notes(proof: Proof) -> list[str]:
     if proof.vanilla_seconds_per_trial is not None:
         out.append(f"vanilla takes {proof.vanilla_seconds_per_trial:.4g} s per trial on this machine")
     for m in proof.methods:
-        if verdict(m) == "no effect on the gap" and m.shape in WHY:
+        if not m.loses_accuracy and _of_gap(m) == "no effect on the gap" and m.shape in WHY:
             out.append(f"{clean(m.method)} does not close the gap: {WHY[m.shape]}")
     out += [f"left out: {clean(reason)}" for reason in proof.refused.values()]
     return out
@@ -150,7 +159,7 @@ def frontier(proof: Proof) -> Figure:
 
 def write(proof: Proof, *, folder: Path) -> list[Path]:
     """Writes `corrections.json`, `corrections.md` and `frontier.{png,svg}` into `folder`."""
-    lines = [_markdown(line) for line in table(proof)]
+    lines = [markdown(line) for line in table(proof)]
     lines.insert(1, "|" + "---|" * len(COLUMNS))
     told = [f"- {note}" for note in notes(proof)]
     text = "\n".join([f"# Corrections of {clean(proof.run_name)}", "", *lines, "", *told, ""])
@@ -162,17 +171,23 @@ def write(proof: Proof, *, folder: Path) -> list[Path]:
     ]
 
 
-def _row(
+def row(
     name: str, value: float | None, interval: Sequence[float] | None, *, goal: float | None = None, ok: bool = True
 ) -> Row:
+    """One row for programs."""
     low, high = interval if interval is not None else (None, None)
     return {"name": name, "value": value, "low": low, "high": high, "goal": goal, "ok": ok}
+
+
+def markdown(cells: Sequence[str]) -> str:
+    """One line of a table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _time_row(m: MethodProof) -> Row:
     time = m.cost.time if m.cost else None
     goal = TIME_GOAL if m.shape == "after" else None
-    return _row(f"{m.method}_time", time, None, goal=goal, ok=goal is None or time is None or time <= goal)
+    return row(f"{m.method}_time", time, None, goal=goal, ok=goal is None or time is None or time <= goal)
 
 
 def _interval(found: Estimate) -> tuple[float, float] | None:
@@ -207,7 +222,3 @@ def _absolute(gap: Change) -> tuple[float, float]:
     sizes = sorted((abs(low), abs(high)))
     at = abs(gap.after)
     return min(at, 0.0 if low <= 0 <= high else sizes[0]), max(at, sizes[1])
-
-
-def _markdown(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,97 @@
+"""What is fitted on one run corrects another where the bias is the same, and the table says where it is not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlbias import cli
+from vlbias.config import RunConfig
+from vlbias.errors import BadInput, NotApplicable
+from vlbias.estimates import Carried, Transfer
+from vlbias.plan import plan
+from vlbias.reports import _transfer as shown
+from vlbias.session import ask
+from vlbias.transfer import transfer
+
+FIRST, LAST = "12:1:1:1", "1:1:1:12"
+
+
+def asked(folder: Path, name: str, **arguments: Any) -> Path:
+    """A scripted run of the demo in letters; `segments` shortens it."""
+    task_args = {"segments": arguments.pop("segments", 10)}
+    given: Any = {"tasks": "demo", "model": "scripted", "prompt_style": "letters", "task_args": task_args}
+    one = RunConfig(**given, model_args={"scores": "graded", **arguments}, limit="72", batch_size=100)
+    ask(one, plan(one), folder=folder / name)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    head = {"profile": ".95:.85:.75:.6:.5:.4:.35:.3:.25:.2"}
+    return {
+        "one": asked(folder, "one", prior=FIRST, **head),
+        "alike": asked(folder, "alike", prior=FIRST, seed=7, **head),
+        "short": asked(folder, "short", prior=FIRST, segments=4, profile=".95:.7:.4:.2", seed=3),
+        "other": asked(folder, "other", prior=LAST, profile=".2:.25:.3:.35:.4:.5:.6:.75:.85:.95", seed=5),
+    }
+
+
+@pytest.fixture(scope="module")
+def found(runs: dict[str, Path]) -> Transfer:
+    return transfer([runs[name] for name in ("one", "alike", "short", "other")], "vector_per_slot", fit_share=0.4)
+
+
+def carried(found: Transfer, source: str, target: str) -> Carried:
+    (one,) = [c for c in found.carried if (c.fitted_on, c.applied_to) == (source, target)]
+    return one
+
+
+def test_bias_vectors_of_the_same_bias_are_alike_and_of_the_opposite_are_not(found: Transfer) -> None:
+    told = {(pair.first, pair.second): shown.said(pair) for pair in found.likenesses}
+    assert told["one", "alike"] == "alike" and told["one", "short"] == "alike"
+    assert told["one", "other"] == "opposite" and len(told) == 6
+
+
+def test_a_correction_carries_over_to_the_same_bias_and_harms_where_it_is_another(found: Transfer) -> None:
+    def spread(source: str, target: str) -> float:
+        """What is left of the spread of recalls over places, the planted bias, as a share of what was there."""
+        proof = carried(found, source, target).proof
+        assert proof is not None and proof.recall_spread[0] is not None and proof.recall_spread[1] is not None
+        return proof.recall_spread[1] / proof.recall_spread[0]
+
+    assert max(spread(source, "one") for source in ("one", "alike", "short")) < 0.6
+    assert spread("one", "short") < 0.6 and spread("other", "one") > 1.1
+    harmed = carried(found, "one", "other")
+    assert harmed.proof is not None and harmed.proof.loses_accuracy
+    assert ("vector_per_slot", "one", "other", "LOWERS ACCURACY") in {
+        (*line[:3], line[-1]) for line in shown.carried_table(found)
+    }
+
+
+def test_what_is_fitted_elsewhere_is_measured_on_the_same_probes(found: Transfer) -> None:
+    proofs = [c.proof for c in found.carried if c.applied_to == "one"]
+    assert len(proofs) == 4 and len({(p.n, p.clusters, p.curve_before) for p in proofs if p is not None}) == 1
+
+
+def test_methods_that_are_not_fitted_and_runs_that_are_one_are_refused(runs: dict[str, Path]) -> None:
+    with pytest.raises(NotApplicable, match="permute: not applicable: nothing is fitted"):
+        transfer([runs["one"], runs["alike"]], "permute,pride")
+    with pytest.raises(BadInput, match="two or more, each with a name of its own"):
+        transfer([runs["one"], runs["one"]], "pride")
+
+
+def test_the_command_shows_both_tables_and_writes_them(runs: dict[str, Path], capsys: Any) -> None:
+    others = f"{runs['alike']},{runs['short']}"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["debias", str(runs["one"]), "-m", "vector_per_slot", "--transfer", others, "--json"])
+    assert ended.value.code == 0
+    rows = json.loads(capsys.readouterr().out)
+    names = {row["name"] for row in rows}
+    assert {"pearson_one_short", "spearman_one_alike_ceiling", "vector_per_slot_from_one_to_alike_gap_after"} <= names
+    assert all(set(row) == {"name", "value", "low", "high", "goal", "ok"} for row in rows)
+    text = (runs["one"] / "transfer" / "transfer.md").read_text()
+    assert "| one | short | 4 |" in text and "Spearman" in text
+    assert (runs["one"] / "transfer" / "bias_vectors.png").stat().st_size > 5000
