@@ -13,6 +13,7 @@ from vlbias.cli import app
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput, UnknownName
 from vlbias.formats import refcoco, screenspot, screenspot_v2, vsr, whatsup
+from vlbias.formats._questions import Question
 
 
 def refs(n_images: int, *, big_share: float, rng: np.random.Generator) -> list[dict]:
@@ -65,7 +66,10 @@ def test_a_caption_that_names_boxes_from_left_to_right_is_found_out(tmp_path):
             rows[k + m]["mention"] = place
     found = named(shortcuts.of_targets(refcoco.targets(lines(tmp_path / "a.jsonl", rows))))
     assert found["order_is_left_to_right"].value == 100 and found["best_rule"].label == "order_is_left_to_right"
+    largest = [max(rows[k : k + 3], key=lambda row: row["bbox"][2] - row["bbox"][0]) for k in range(0, len(rows), 3)]
+    named_first = 100 * np.mean([row["mention"] == 0 for row in largest])
     assert found["first_mentioned_is_largest"].n == 40
+    assert found["first_mentioned_is_largest"].value == pytest.approx(named_first)
 
 
 def test_equal_boxes_share_what_a_rule_that_is_torn_gets(tmp_path):
@@ -173,3 +177,13 @@ def test_the_command_tells_rules_writes_rows_and_refuses_what_does_not_belong(tm
     assert "none of the 2 options" in str(CliRunner().invoke(app, arguments).exception)
     with pytest.raises(UnknownName, match="did you mean vsr"):
         shortcuts.reader("vrs")
+
+
+def test_a_majority_is_learned_from_other_images_only():
+    rows = [{"image": f"{k}", "caption": "c", "label": k, "relation": "on"} for k in (0, 1)]
+    asked = [
+        Question(question_id=str(k), image=r["image"], asked="c", options=("no", "yes"), gold=k, kind="on", row=r)
+        for k, r in enumerate(rows)
+    ]
+    found = {g.rule: g for g in shortcuts.of_questions(asked).guesses}
+    assert found["majority_letter"].right_N.tolist() == [0, 0], "the other row always says the other letter"
