@@ -35,7 +35,10 @@ class AtHand:
 
 
 class Counted:
-    """A model that counts the prompts it is given and the seconds it takes."""
+    """A model that counts the prompts it is given and the seconds it takes.
+
+    A model that asks more by itself (`more_prompts`, a running count) is charged for that too.
+    """
 
     def __init__(self, model: Model, clock: Callable[[], float] = time.perf_counter) -> None:
         self.model, self.clock = model, clock
@@ -55,10 +58,10 @@ class Counted:
         return self._counted(prompts, lambda: self.model.nll(prompts, targets))
 
     def _counted(self, prompts: Sequence[Prompt], call: Callable[[], list[T]]) -> list[T]:
-        start = self.clock()
+        start, before = self.clock(), getattr(self.model, "more_prompts", 0)
         found = call()
         self.seconds += self.clock() - start
-        self.prompts += len(prompts)
+        self.prompts += len(prompts) + getattr(self.model, "more_prompts", 0) - before
         return found
 
 
@@ -106,6 +109,16 @@ def replayed(hand: AtHand, rows: Rows) -> float:
 def asked_again(hand: AtHand, trials: Sequence[Trial], asking: Asking) -> Rows:
     """One row per trial, in batches of the run's size."""
     return [r for k in range(0, len(trials), hand.batch_size) for r in ask(trials[k : k + hand.batch_size], asking)]
+
+
+def observed(hand: AtHand | None, method: Any, rows: Rows) -> Rows:
+    """The rows that a calibration is given: the stored ones, or asked again by one that needs more than a row holds."""
+    if hand is None or not hasattr(method, "observed"):
+        return rows
+    trials = [hand.trials[r.asked.trial_id] for r in rows if isinstance(r, Answer)]
+    with method.observed(hand.asking.model) as model:
+        again = asked_again(hand, trials, replace(hand.asking, model=model))
+    return [*again, *(r for r in rows if not isinstance(r, Answer))]
 
 
 def _apart(old: Answer, new: Answer) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,7 +32,10 @@ def debiased(
     if text is None:
         yield model, None
     elif text.endswith(".json"):
-        yield model, _by_file(text, model, plan)
+        saved = _checked(text, model, plan)
+        method = arms.load(saved.method).method
+        with method.observed(model) if hasattr(method, "observed") else nullcontext(model) as seen:
+            yield seen, _through(saved)
     else:
         arm = arms.load(text)
         if arm.shape == "after":
@@ -72,11 +75,15 @@ def setting(plan: Plan, model: Model, *, mode: str) -> Setting:
     )
 
 
-def _by_file(text: str, model: Model, plan: Plan) -> Through:
+def _checked(text: str, model: Model, plan: Plan) -> corrections.Saved:
+    """The saved correction. Raises NotApplicable for another model, and for probes that were fitted on."""
     saved = corrections.load(text)
     saved.refuse_other_model(model.identity)
     saved.refuse_overlap(probe.probe_id for probe in plan.probes)
+    return saved
 
+
+def _through(saved: corrections.Saved) -> Through:
     def ask(prompts: Sequence[Prompt], asking: Asking) -> list[Answer | Failure]:
         return [saved(row) if isinstance(row, Answer) else row for row in answered(prompts, asking)]
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from vlbias import arms
 from vlbias.answers import Answer, Failure, Outcome, Tally, slots
 from vlbias.arms import Arm, Rows
-from vlbias.athand import AtHand, Counted, asked_again, at_hand, replayed, timed
+from vlbias.athand import AtHand, Counted, asked_again, at_hand, observed, replayed, timed
 from vlbias.corrections import FittedOn, Saved, model_name, model_sha256, probe_sha256, save
 from vlbias.debias import Correction, Setting
 from vlbias.errors import BadInput, NotApplicable
@@ -102,8 +102,10 @@ def trialled(
     """One method on the held-out probes. Errors: NotApplicable when it cannot be fitted."""
     held_out = parts.reported(outcomes)
     if arm.shape == "after":
-        fitting = [r for r in parts.fitting(outcomes) if isinstance(r, Answer)]
+        held_out = observed(hand, arm.method, held_out)
+        fitting = [r for r in observed(hand, arm.method, parts.fitting(outcomes)) if isinstance(r, Answer)]
         correction, asked = fitted(arm, hand, fitting, seed=seed)
+        asked += len(fitting) if hasattr(arm.method, "observed") else 0
         start = time.perf_counter()
         rows: Rows = [correction(r) if isinstance(r, Answer) else r for r in held_out]
         seconds = (time.perf_counter() - start) / max(1, len(held_out))
