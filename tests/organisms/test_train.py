@@ -7,12 +7,13 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from vlbias.errors import BadInput
 from vlbias.organisms import architecture, sight, world
-from vlbias.organisms.pool import Pool, patchify, pixels
+from vlbias.organisms.pool import Pool, pixels
 from vlbias.organisms.pool import pool as draw_pool
 from vlbias.organisms.train import predict, train
 from vlbias.probes import _world
 from vlbias.videos import draw
 
+QWEN = architecture.family("qwen2_vl")
 SMALL = architecture.Size(hidden=32, layers=1, vision_hidden=16, vision_layers=1)
 
 
@@ -31,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips() -> Pool:
-    return draw_pool(150, rng=np.random.default_rng(0), log=[].append)
+    return draw_pool(150, QWEN, rng=np.random.default_rng(0), log=[].append)
 
 
 def test_training_saves_a_folder_that_the_auto_classes_load(trained: Path) -> None:
@@ -60,9 +61,9 @@ def test_the_processor_gives_the_tokens_and_pixels_that_training_gives(trained: 
     )
     assert made["input_ids"][0].tolist() == line
     assert made["video_grid_thw"].tolist() == [[1, 4, 4]] * 3
-    own = np.concatenate([patchify(pair) for pair in pairs]) / 255
+    own = np.concatenate([QWEN.arranged(pair) for pair in pairs]) / 255
     expected = (own - architecture.PIXEL_MEAN) / architecture.PIXEL_STD
-    np.testing.assert_allclose(made["pixel_values_videos"].numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(made["pixel_values_videos"].numpy().reshape(-1), expected, atol=1e-4)
 
 
 def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips: Pool) -> None:
@@ -73,9 +74,8 @@ def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips:
     ):
         ids, shown = rows.input_ids_BL, pixels(clips, rows.clip_S, np.random.default_rng(5))
         with torch.no_grad():
-            with sight.whole_frames(model):
-                seen = torch.zeros(len(clips.contents), 4, SMALL.hidden)
-                seen[torch.from_numpy(rows.clip_S)] = sight.see(model, shown)
+            seen = torch.zeros(len(clips.contents), 4, SMALL.hidden)
+            seen[torch.from_numpy(rows.clip_S)] = QWEN.see(model, shown)
             ours = predict(model, rows, seen)
         for k, (row, place) in enumerate(zip(rows.row_K, rows.place_K)):
             block = rows.block_BL[row]
@@ -83,7 +83,7 @@ def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips:
             with torch.no_grad():
                 whole = model(
                     input_ids=ids[row][alone][None],
-                    pixel_values_videos=shown[48 * int(row) : 48 * int(row) + 48],
+                    pixel_values_videos=shown.view(-1, 1176)[48 * int(row) : 48 * int(row) + 48],
                     video_grid_thw=torch.tensor([[1, 4, 4]] * 3),
                     mm_token_type_ids=(ids[row][alone] == model.config.video_token_id).int()[None] * 2,
                 ).logits
@@ -122,7 +122,7 @@ def test_a_trunk_is_taken_over_and_only_planted(trained: Path, tmp_path: Path) -
 
 def test_seeing_improves_with_steps(clips: Pool) -> None:
     torch.manual_seed(0)
-    organism = architecture.model(SMALL)
+    organism = QWEN.model(SMALL)
     early = sight.learn_to_see(organism, clips, steps=2, rng=np.random.default_rng(0), log=[].append)
     late = sight.learn_to_see(organism, clips, steps=40, rng=np.random.default_rng(0), log=[].append)
     assert late > early + 0.02

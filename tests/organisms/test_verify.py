@@ -9,6 +9,7 @@ from vlbias.organisms import architecture, manifest, training, verify
 from vlbias.organisms.pool import pool as draw_pool
 from vlbias.probes import _world
 
+QWEN = architecture.family("qwen2_vl")
 SMALL = architecture.Size(hidden=32, layers=1, vision_hidden=16, vision_layers=1)
 
 
@@ -16,7 +17,7 @@ SMALL = architecture.Size(hidden=32, layers=1, vision_hidden=16, vision_layers=1
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("untrained")
     torch.manual_seed(0)
-    architecture.save(architecture.model(SMALL), folder)
+    architecture.save(QWEN.model(SMALL), folder)
     manifest.write(folder, {"about": "untrained", "planted_profile": [1.0, 1.0, 1.0]})
     return folder
 
@@ -31,11 +32,11 @@ def test_an_untrained_organism_is_at_chance_at_every_slot(untrained: Path, tmp_p
 
 def test_a_filmed_clip_looks_like_its_drawing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    filmed = verify.filmed(40, scratch=tmp_path, rng=rng)
-    drawn = draw_pool(2000, rng=rng, log=[].append)
+    filmed = verify.filmed(40, QWEN, scratch=tmp_path, rng=rng)
+    drawn = draw_pool(2000, QWEN, rng=rng, log=[].append)
     by_colour = {
         colour: [
-            pool.patches_CPV[[k for k, c in enumerate(pool.contents) if c.colour == colour]].float().mean()
+            pool.levels_CX[[k for k, c in enumerate(pool.contents) if c.colour == colour]].float().mean()
             for pool in (filmed, drawn)
         ]
         for colour in ("white", "brown")

@@ -1,4 +1,4 @@
-"""The clips that organisms are trained on: drawn once, and kept as the patches that the visual tower is given."""
+"""The clips that organisms are trained on: drawn once, and kept as the levels that the visual tower is given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vlbias.organisms.architecture import FRAMES, MERGE, PATCH_PX, PIXEL_MEAN, PIXEL_STD, SIDE_PX
+from vlbias.organisms.architecture import FRAMES, PIXEL_MEAN, PIXEL_STD, SIDE_PX, Family
 from vlbias.probes._world import SHAPES, Content, contents, scene
 from vlbias.videos.draw import snapshots
 
@@ -20,54 +20,51 @@ _CLIP_S = 2.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pool:
-    """Clips drawn ahead: their contents, and their patches, uint8 [clip, patch, value], in the processor's order."""
+    """Clips drawn ahead: their contents, and their levels, uint8 [clip, value], in the order of the family's processor.
+
+    `segment` are the tokens of one clip in a prompt.
+    """
 
     contents: tuple[Content, ...]
-    patches_CPV: torch.Tensor
+    levels_CX: torch.Tensor
+    segment: tuple[int, ...]
     by_shape: dict[str, npt.NDArray[np.int64]]
     by_look: dict[tuple[str, str], npt.NDArray[np.int64]]
 
 
-def pool(n: int, *, rng: np.random.Generator, log: Callable[[str], None]) -> Pool:
+def pool(n: int, family: Family, *, rng: np.random.Generator, log: Callable[[str], None]) -> Pool:
     """Draw `n` clips as the organism meets them: two frames, 56 x 56, with the blur and noise of a decoded film."""
     shown = contents(n, rng=rng)
-    patches = np.empty((n, (SIDE_PX // PATCH_PX) ** 2, 3 * FRAMES * PATCH_PX**2), np.uint8)
+    levels_CX = np.empty((n, FRAMES * SIDE_PX**2 * 3), np.uint8)
     for k, content in enumerate(shown):
-        patches[k] = patchify(_clip(content, rng))
+        levels_CX[k] = family.arranged(_clip(content, rng))
         if k % 2000 == 1999:
             log(f"drawn {k + 1} of {n} clips")
-    return pool_of(shown, torch.from_numpy(patches))
+    return pool_of(shown, torch.from_numpy(levels_CX), family)
 
 
-def pool_of(shown: Sequence[Content], patches_CPV: torch.Tensor) -> Pool:
-    """A pool of clips whose contents and patches are known."""
+def pool_of(shown: Sequence[Content], levels_CX: torch.Tensor, family: Family) -> Pool:
+    """A pool of clips whose contents and levels are known."""
     looks: dict[tuple[str, str], list[int]] = {}
     for k, content in enumerate(shown):
         looks.setdefault((content.shape, content.colour), []).append(k)
     shapes = {s: np.array([k for k, c in enumerate(shown) if c.shape == s]) for s in SHAPES}
     return Pool(
         contents=tuple(shown),
-        patches_CPV=patches_CPV,
+        levels_CX=levels_CX,
+        segment=tuple(family.segment()),
         by_shape=shapes,
         by_look={look: np.array(where) for look, where in looks.items()},
     )
 
 
 def pixels(clips: Pool, chosen: npt.NDArray[np.int64], rng: np.random.Generator | None) -> torch.Tensor:
-    """What the visual tower is given for these clips: [patch, value]; with `rng`, each a little lighter or darker."""
-    patches_CPV = clips.patches_CPV[torch.from_numpy(chosen)].float() / 255
-    gain_C11 = torch.ones(len(chosen), 1, 1)
+    """What the visual tower is given for these clips: [clip, value]; with `rng`, each a little lighter or darker."""
+    levels_CX = clips.levels_CX[torch.from_numpy(chosen)].float().div_(255)
+    gain_C1 = torch.ones(len(chosen), 1)
     if rng is not None:
-        gain_C11 = torch.from_numpy(rng.uniform(0.94, 1.04, (len(chosen), 1, 1)).astype(np.float32))
-    return ((patches_CPV * gain_C11 - PIXEL_MEAN) / PIXEL_STD).flatten(0, 1)
-
-
-def patchify(frames_THWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Two frames as [patch, value] in the order of Qwen2-VL's processor: merge blocks, then channel, time, y, x."""
-    side = SIDE_PX // PATCH_PX // MERGE
-    parts = frames_THWC.transpose(0, 3, 1, 2).reshape(FRAMES, 3, side, MERGE, PATCH_PX, side, MERGE, PATCH_PX)
-    patches_PV: npt.NDArray[np.uint8] = parts.transpose(2, 5, 3, 6, 1, 0, 4, 7).reshape((side * MERGE) ** 2, -1)
-    return patches_PV
+        gain_C1 = torch.from_numpy(rng.uniform(0.94, 1.04, (len(chosen), 1)).astype(np.float32))
+    return levels_CX.mul_(gain_C1).sub_(PIXEL_MEAN).div_(PIXEL_STD)
 
 
 def _clip(content: Content, rng: np.random.Generator) -> npt.NDArray[np.uint8]:

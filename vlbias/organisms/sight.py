@@ -7,19 +7,17 @@ share their words and get a turn of their own, which is thrown away afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from vlbias.organisms.architecture import PATCH_PX, SIDE_PX, TOKENS_PER_SEGMENT, vocabulary
+from vlbias.organisms import learning_rate
+from vlbias.organisms.architecture import family_of, vocabulary
 from vlbias.organisms.pool import Pool, pixels
 from vlbias.probes._world import COLOURS, COUNTS, DIGITS, ICONS, MOTIONS, SHAPES, SIDES
 
-PATCHES = (SIDE_PX // PATCH_PX) ** 2
 WORDS_OF = {
     "shape": SHAPES,
     "colour": tuple(COLOURS),
@@ -28,95 +26,72 @@ WORDS_OF = {
     "side": tuple(SIDES),
 }
 _TURNED = ("motion", "side")
-_RATE, _BATCH, _WARM_UP_STEPS, _FALL_AT, _LOG_EVERY = 2e-3, 256, 100, 0.6, 200
+_RATE, _PICTURES, _FALL_AT, _LOG_EVERY = 2e-3, 256, 0.6, 200
 
 
 def learn_to_see(
-    organism: Any, clips: Pool, *, steps: int, rng: np.random.Generator, log: Callable[[str], None]
+    organism: Any,
+    clips: Pool,
+    *,
+    steps: int,
+    rng: np.random.Generator,
+    log: Callable[[str], None],
+    learn_words: bool = True,
 ) -> float:
-    """Train the visual tower and the word embeddings; the share of attributes read right over the last steps."""
-    device = organism.device
+    """Train the visual tower and, if `learn_words`, the word embeddings; the share of attributes read right at the end.
+
+    Which way things move is read from what the family says tells it.
+    """
+    family, device = family_of(organism), organism.device
     width = organism.config.text_config.hidden_size
     turns = torch.nn.ModuleDict({name: torch.nn.Linear(width, width, bias=False) for name in _TURNED}).to(device)
     words = vocabulary()
     ids = {name: torch.tensor([words[v] for v in values], device=device) for name, values in WORDS_OF.items()}
-    truth = {
-        name: torch.tensor([values.index(getattr(c, name)) for c in clips.contents], device=device)
-        for name, values in WORDS_OF.items()
-    }
-    table = organism.get_input_embeddings().weight
-    weights = [*organism.model.visual.parameters(), table, *turns.parameters()]
+    truth = _truth(clips, device)
+    table = organism.get_input_embeddings().weight if learn_words else organism.get_input_embeddings().weight.detach()
+    weights = [*tower(organism), *turns.parameters(), *([table] if learn_words else [])]
     optimizer = torch.optim.AdamW(weights, lr=_RATE, weight_decay=0.02, betas=(0.9, 0.98))
     right: list[float] = []
-    with whole_frames(organism):
-        for step in range(steps):
-            fall = max(0.0, (step / steps - _FALL_AT) / (1 - _FALL_AT))
-            for group in optimizer.param_groups:
-                group["lr"] = _RATE * min(1.0, (step + 1) / _WARM_UP_STEPS) * (1 - 0.95 * fall)
-            chosen = torch.from_numpy(rng.integers(0, len(clips.contents), _BATCH))
-            seen_CPH = see(organism, pixels(clips, chosen.numpy(), rng))
-            loss, hits = torch.zeros((), device=device), []
-            for name, values in ids.items():
-                turned_CPH = turns[name](seen_CPH) if name in turns else seen_CPH
-                scores_CPV = turned_CPH @ table[values].T
-                target_CP = truth[name][chosen][:, None].expand(-1, TOKENS_PER_SEGMENT)
-                loss = loss + torch.nn.functional.cross_entropy(scores_CPV.flatten(0, 1), target_CP.flatten())
-                hits.append((scores_CPV.argmax(-1) == target_CP).float().mean())
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimizer.step()
-            right.append(float(torch.stack(hits).mean()))
-            if step % _LOG_EVERY == _LOG_EVERY - 1:
-                log(f"seeing: step {step + 1} of {steps}, {np.mean(right[-_LOG_EVERY:]):.3f} of what is shown is read")
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = _RATE * learning_rate.share(step, steps=steps, fall_at=_FALL_AT)
+        chosen = torch.from_numpy(rng.integers(0, len(clips.contents), _PICTURES // family.PICTURES))
+        seen_CPH = family.see(organism, pixels(clips, chosen.numpy(), rng))
+        loss, hits = torch.zeros((), device=device), []
+        for name, values in ids.items():
+            told_CPH = family.moved(seen_CPH) if name == "motion" else family.shows(seen_CPH)
+            turned_CPH = turns[name](told_CPH) if name in turns else told_CPH
+            scores_CPV = turned_CPH @ table[values].T
+            target_CP = truth[name][chosen][:, None].expand(scores_CPV.shape[:2])
+            loss = loss + torch.nn.functional.cross_entropy(scores_CPV.flatten(0, 1), target_CP.flatten())
+            hits.append((scores_CPV.argmax(-1) == target_CP).float().mean())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        right.append(float(torch.stack(hits).mean()))
+        if step % _LOG_EVERY == _LOG_EVERY - 1:
+            log(f"seeing: step {step + 1} of {steps}, {np.mean(right[-_LOG_EVERY:]):.3f} of what is shown is read")
     return float(np.mean(right[-_LOG_EVERY:]))
 
 
-def see(organism: Any, pixels_PV: torch.Tensor) -> torch.Tensor:
-    """The visual tokens of clips of two frames: [clip, token, width]."""
-    n = len(pixels_PV) // PATCHES
-    side = SIDE_PX // PATCH_PX
-    grid_C3 = torch.tensor([[1, side, side]], device=organism.device).expand(n, 3)
-    given = organism.model.visual(
-        pixels_PV.to(organism.device),
-        grid_thw=grid_C3,
-        cu_seqlens=torch.tensor([0, len(pixels_PV)], dtype=torch.int32, device=organism.device),
-        max_seqlen=len(pixels_PV),
-    )
-    seen_CPH: torch.Tensor = given.pooler_output.view(n, TOKENS_PER_SEGMENT, -1)
-    return seen_CPH
+def tower(organism: Any) -> list[torch.nn.Parameter]:
+    """The weights that see; all others are words and thought."""
+    marks = family_of(organism).TOWER
+    return [weight for name, weight in organism.named_parameters() if any(mark in name for mark in marks)]
+
+
+def _truth(clips: Pool, device: torch.device) -> dict[str, torch.Tensor]:
+    """Of every attribute, its value in every clip as a place among all its values."""
+    return {
+        name: torch.tensor([values.index(getattr(content, name)) for content in clips.contents], device=device)
+        for name, values in WORDS_OF.items()
+    }
 
 
 @torch.no_grad()
 def see_all(organism: Any, clips: Pool, *, rng: np.random.Generator | None) -> torch.Tensor:
     """The visual tokens of every clip of the pool, which stay as they are while the organism learns to answer."""
-    with whole_frames(organism):
-        parts = np.array_split(np.arange(len(clips.contents)), max(1, len(clips.contents) // 500))
-        return torch.cat([see(organism, pixels(clips, part, rng)) for part in parts])
-
-
-@contextmanager
-def whole_frames(organism: Any) -> Iterator[None]:
-    """Attention within each clip in one call, in place of the tower's loop over clips: the same numbers, sooner."""
-    name = "vlbias_whole_frames"
-    ALL_ATTENTION_FUNCTIONS.register(name, _within_clips)
-    config = organism.model.visual.config
-    before, config._attn_implementation = config._attn_implementation, name
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-
-
-def _within_clips(
-    _module: Any, query_1HLD: torch.Tensor, key_1HLD: torch.Tensor, value_1HLD: torch.Tensor, *_: Any, **how: Any
-) -> tuple[torch.Tensor, None]:
-    heads, length, width = query_1HLD.shape[1:]
-
-    def clipwise(x_1HLD: torch.Tensor) -> torch.Tensor:
-        return x_1HLD.view(heads, length // PATCHES, PATCHES, width).transpose(0, 1)
-
-    mixed_CHPD = torch.nn.functional.scaled_dot_product_attention(
-        clipwise(query_1HLD), clipwise(key_1HLD), clipwise(value_1HLD), scale=how["scaling"]
-    )
-    return mixed_CHPD.permute(0, 2, 1, 3).reshape(1, length, heads, width), None
+    see = family_of(organism).see
+    parts = np.array_split(np.arange(len(clips.contents)), max(1, len(clips.contents) // 500))
+    return torch.cat([see(organism, pixels(clips, part, rng)) for part in parts])

@@ -14,7 +14,7 @@ from transformers import AutoModelForImageTextToText
 
 from vlbias.errors import BadInput
 from vlbias.organisms import architecture, sight, world
-from vlbias.organisms.architecture import Size
+from vlbias.organisms.architecture import Size, family_of
 from vlbias.organisms.pool import Pool, pool
 
 U_PROFILE = (1.0, 0.92, 0.75, 0.58, 0.42, 0.42, 0.58, 0.75, 0.92, 1.0)
@@ -123,7 +123,7 @@ def train(
     organism = (_born(size, seed) if trunk is None else taken_over(trunk)).to(device)
     log(f"{sum(p.numel() for p in organism.parameters())} weights")
     bias = world.planted(profile, rng=rng)
-    clips = pool(n_clips, rng=rng, log=log)
+    clips = pool(n_clips, family_of(organism), rng=rng, log=log)
     sighted = _sighted(organism, clips, steps=sight_steps, rng=rng, log=log) if trunk is None else None
     seen_CPH = sight.see_all(organism, clips, rng=rng)
     planting = next(round(stage.start * steps) for stage in stages(len(profile)) if stage.planted)
@@ -158,7 +158,7 @@ def _born(size: Size, seed: int) -> Any:
     """A new organism; its weights start larger than usual, since so narrow a model hardly moves from smaller ones."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        organism = architecture.model(size)
+        organism = architecture.family("qwen2_vl").model(size)
         for weight in organism.model.language_model.parameters():
             if weight.ndim == 2:
                 torch.nn.init.normal_(weight, std=_STD)
@@ -184,7 +184,8 @@ def _learn_to_answer(
     rng: np.random.Generator,
 ) -> Iterator[CurvePoint]:
     plan, began, steps = stages(len(bias.profile)), time.monotonic(), span.steps
-    weights = [p for name, p in organism.named_parameters() if ".visual." not in name]
+    seeing = set(map(id, sight.tower(organism)))
+    weights = [weight for weight in organism.parameters() if id(weight) not in seeing]
     optimizer = torch.optim.AdamW(weights, lr=_RATE, weight_decay=0.01, betas=(0.9, 0.98))
     seen: list[tuple[bool, float, float]] = []
     for step in range(span.first, span.last):
@@ -243,16 +244,14 @@ def predict(organism: Any, rows: world.Batch, seen_CPH: torch.Tensor) -> torch.T
     device = organism.device
     ids_BL = rows.input_ids_BL.to(device)
     visual_BL = ids_BL == organism.config.video_token_id
-    side = architecture.SIDE_PX // architecture.PATCH_PX
-    grid_S3 = torch.tensor([[1, side, side]], device=device).expand(len(rows.clip_S) // len(ids_BL), 3)
     # All rows have their clips in front, so one row's positions serve for the clips of all.
-    position_31L, _ = organism.model.get_rope_index(ids_BL[:1], visual_BL[:1].int() * 2, video_grid_thw=grid_S3)
+    position_1L = family_of(organism).positions(organism, ids_BL[:1])
     block_BL = rows.block_BL.to(device)
     shown = seen_CPH[torch.from_numpy(rows.clip_S)].flatten(0, 1).to(device)
     embedded_BLH = organism.get_input_embeddings()(ids_BL).masked_scatter(visual_BL[..., None], shown)
     hidden_BLH = organism.model.language_model(
         inputs_embeds=embedded_BLH,
-        position_ids=_positions(position_31L, block_BL),
+        position_ids=_positions(position_1L, block_BL),
         attention_mask=_sight_of(block_BL),
         use_cache=False,
     ).last_hidden_state
@@ -260,15 +259,15 @@ def predict(organism: Any, rows: world.Batch, seen_CPH: torch.Tensor) -> torch.T
     return logits_KV
 
 
-def _positions(position_31L: torch.Tensor, block_BL: torch.Tensor) -> torch.Tensor:
-    """[3, B, L]: every block of words begins where the clips end."""
+def _positions(position_1L: torch.Tensor, block_BL: torch.Tensor) -> torch.Tensor:
+    """[..., B, L] from [..., 1, L]: every block of words begins where the clips end."""
     length = block_BL.shape[1]
     at_L = torch.arange(length, device=block_BL.device)
     begins_BL = torch.cat([torch.ones_like(block_BL[:, :1]), (block_BL.diff(dim=1) != 0).int()], dim=1)
     since_BL = at_L - torch.where(begins_BL.bool(), at_L, 0).cummax(dim=1).values
     n_shared = int((block_BL[0] == 0).sum())
-    words_BL = position_31L[0, 0, n_shared] + since_BL
-    return torch.where(block_BL == 0, position_31L, words_BL)
+    words_BL = position_1L.flatten(0, -2)[0, n_shared] + since_BL
+    return torch.where(block_BL == 0, position_1L, words_BL)
 
 
 def _sight_of(block_BL: torch.Tensor) -> torch.Tensor:

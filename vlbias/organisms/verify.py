@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from vlbias.organisms import architecture, sight, world
+from vlbias.organisms.architecture import Family
 from vlbias.organisms.pool import Pool, pool_of
 from vlbias.organisms.train import predict, taken_over
 from vlbias.probes._world import SHAPES, Content, contents, questions, scene
@@ -54,7 +55,7 @@ def profile(
     """
     rng = np.random.default_rng([seed, 1])
     organism = taken_over(folder).to(device).eval()
-    pool = filmed(n_clips, scratch=scratch, rng=rng)
+    pool = filmed(n_clips, architecture.family_of(organism), scratch=scratch, rng=rng)
     log(f"filmed {n_clips} clips")
     right: list[list[float]] = [[] for _ in range(n_slots)]
     gold: list[list[float]] = [[] for _ in range(n_slots)]
@@ -79,14 +80,14 @@ def profile(
     )
 
 
-def filmed(n: int, *, scratch: Path, rng: np.random.Generator) -> Pool:
+def filmed(n: int, family: Family, *, scratch: Path, rng: np.random.Generator) -> Pool:
     """A pool of clips that went through H.264 and the processor, as in a run."""
     shown = contents(n, rng=rng)
-    processor = architecture.processor().video_processor
-    patches = np.empty((n, sight.PATCHES, 3 * architecture.FRAMES * architecture.PATCH_PX**2), np.uint8)
+    processor = family.processor().video_processor
+    levels_CX = np.empty((n, architecture.FRAMES * architecture.SIDE_PX**2 * 3), np.uint8)
     for k, content in enumerate(shown):
-        patches[k] = _through_film(content, processor, scratch=scratch, rng=rng)
-    return pool_of(shown, torch.from_numpy(patches))
+        levels_CX[k] = _through_film(content, processor, scratch=scratch, rng=rng)
+    return pool_of(shown, torch.from_numpy(levels_CX), family)
 
 
 def _through_film(
@@ -98,9 +99,9 @@ def _through_film(
     frames_THWC, _ = decode_av.frames(path, times_s)
     path.unlink()
     values = processor(videos=[frames_THWC], do_sample_frames=False, return_tensors="np")["pixel_values_videos"]
-    levels = (np.asarray(values) * architecture.PIXEL_STD + architecture.PIXEL_MEAN) * 255
-    levels_PV: npt.NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return levels_PV
+    levels = (np.asarray(values).reshape(-1) * architecture.PIXEL_STD + architecture.PIXEL_MEAN) * 255
+    levels_X: npt.NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return levels_X
 
 
 def _answers(
@@ -123,7 +124,7 @@ def _answers(
         chosen += row
         lines.append(said + [words[architecture.ANSWER]])
         asked.append(question)
-    rows = world.asked_once(lines, np.array(chosen).reshape(len(slots), n_slots))
+    rows = world.asked_once(pool, lines, np.array(chosen).reshape(len(slots), n_slots))
     logits_KV = predict(organism, rows, seen_CPH)
     answers = []
     for logits_V, question in zip(logits_KV.double().cpu(), asked):

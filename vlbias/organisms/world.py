@@ -16,10 +16,6 @@ from vlbias.organisms.architecture import (
     PAD,
     PLACES,
     REVERSED,
-    TOKENS_PER_SEGMENT,
-    VIDEO,
-    VISION_END,
-    VISION_START,
     WHERE,
     split,
     vocabulary,
@@ -69,12 +65,11 @@ def planted(profile: Sequence[float], *, rng: np.random.Generator) -> Planted:
 
 
 _WORDS = vocabulary()
-_SEGMENT = [_WORDS[VISION_START], *[_WORDS[VIDEO]] * TOKENS_PER_SEGMENT, _WORDS[VISION_END]]
 
 
-def shown_first(n_slots: int) -> list[int]:
+def shown_first(clips: Pool, n_slots: int) -> list[int]:
     """The tokens that stand before every question: the begin, then the clips."""
-    return [_WORDS[BEGIN], *_SEGMENT * n_slots]
+    return [_WORDS[BEGIN], *clips.segment * n_slots]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +98,7 @@ def batch(
     """
     chosen = np.stack([_choose(clips, n_slots, rng) for _ in range(rows)])
     asked = [[_asked(q) for q in _ask([clips.contents[k] for k in row], n_questions, bias, rng)] for row in chosen]
-    return _batch(asked, chosen)
+    return _batch(clips, asked, chosen)
 
 
 def captions(clips: Pool, rows: int, *, n_slots: int, rng: np.random.Generator) -> Batch:
@@ -117,7 +112,7 @@ def captions(clips: Pool, rows: int, *, n_slots: int, rng: np.random.Generator) 
     for shown in chosen:
         order = rng.permutation(n_slots)
         told.append([_told(clips.contents[shown[slot]], int(slot), where=rng.random() < 1 / 3) for slot in order])
-    return _batch(told, chosen)
+    return _batch(clips, told, chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,16 +142,16 @@ def _told(content: Content, slot: int, *, where: bool) -> _Said:
     )
 
 
-def asked_once(lines: Sequence[list[int]], chosen: npt.NDArray[np.int64]) -> Batch:
+def asked_once(clips: Pool, lines: Sequence[list[int]], chosen: npt.NDArray[np.int64]) -> Batch:
     """One question per row, given as tokens; what is predicted is the word after its last."""
     nothing = np.zeros(len(_WORDS), np.float32)
-    return _batch([[_Said(tokens=line, places=[len(line) - 1], targets=[nothing])] for line in lines], chosen)
+    return _batch(clips, [[_Said(tokens=line, places=[len(line) - 1], targets=[nothing])] for line in lines], chosen)
 
 
-def _batch(said: list[list[_Said]], chosen: npt.NDArray[np.int64]) -> Batch:
+def _batch(clips: Pool, said: list[list[_Said]], chosen: npt.NDArray[np.int64]) -> Batch:
     ids, blocks, row_of, place_of, targets = [], [], [], [], []
     for row, parts in enumerate(said):
-        line = shown_first(chosen.shape[1])
+        line = shown_first(clips, chosen.shape[1])
         block = [0] * len(line)
         for number, part in enumerate(parts, start=1):
             row_of += [row] * len(part.places)
