@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An organism with strong random weights: its answers depend on the order, for no reason."""
     folder = tmp_path_factory.mktemp("random")
     torch.manual_seed(4)
-    organism = architecture.model(SMALL)
+    organism = architecture.family("qwen2_vl").model(SMALL)
     with torch.no_grad():
         for value in organism.parameters():
             if value.dim() > 1:
