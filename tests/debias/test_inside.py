@@ -10,9 +10,11 @@ import pytest
 import torch
 import transformers as tf
 
-from vlbias import rooms
+from vlbias import arms, rooms
 from vlbias.debias import Setting
 from vlbias.debias._inside import canonical
+from vlbias.debias._reading import blanked
+from vlbias.debias.found_in_the_middle import shares_MS
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.models import hf
 from vlbias.records import Fault, Identity, Part, Prompt
@@ -130,6 +132,24 @@ def test_canonical_order_gives_equal_bits_in_bf16(kind, adapters, prompt_of) -> 
     assert len(set(found[0])) == 3
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_bf16_moves_no_more_with_order_than_two_plain_attentions_differ(kind, adapters, prompt_of) -> None:
+    adapter = adapters(kind)
+    asked = [prompt_of(order) for order in orders(3)]
+    adapter.model.to(torch.bfloat16)
+    try:
+        with rooms.find("debias", "pine").load(order="given").applied(adapter) as patched:
+            found = [logits_of(adapter, lambda p=p: patched.score([p])) for p in asked]
+        plain = []
+        for name in ("sdpa", "eager"):
+            adapter.model.set_attn_implementation({"text_config": name})
+            plain.append(logits_of(adapter, lambda: adapter.score(asked[:1])))
+    finally:
+        adapter.model.set_attn_implementation({"text_config": "sdpa"})
+        adapter.model.to(torch.float32)
+    assert far(found) <= far(plain)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_changes_the_answer_and_gives_one_answer_for_all_orders(method, adapters, prompt_of) -> None:
     adapter = adapters("qwen2_5_vl")
@@ -150,6 +170,23 @@ def test_an_ablation_of_positions_changes_the_answer_and_leaves_no_trace(method,
         found = patched.score(asked)
     assert all(a.logprobs != b.logprobs and a.segment_spans == b.segment_spans for a, b in zip(plain, found))
     assert adapter.score(asked) == plain
+
+
+def test_the_slow_engine_of_choice_gives_the_answer_of_the_default_one(adapters, prompt_of) -> None:
+    adapter, asked = adapters("qwen2_5_vl"), [prompt_of((0, 1, 2, 3))]
+    found = {}
+    for engine in ("auto", "partials", "formula"):
+        with rooms.find("debias", "pine").load(engine=engine).applied(adapter) as patched:
+            found[engine] = patched.score(asked)[0].logprobs
+    assert found["auto"] == found["partials"] != found["formula"]
+    assert found["formula"] == pytest.approx(found["auto"], abs=2e-5)
+
+
+def test_triton_can_be_chosen_by_name(adapters, monkeypatch) -> None:
+    pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    with rooms.find("debias", "pine").load(engine="triton").opened(adapters("qwen2_5_vl").model) as attention:
+        assert attention._method.engine.__module__ == "vlbias.attention.kernel_triton"
 
 
 def test_patched_batch_equals_prompts_one_by_one(adapters, prompt_of) -> None:
@@ -251,7 +288,11 @@ def test_a_scripted_model_is_refused() -> None:
     [
         ("pine", {"heds": [1]}, "unknown option 'heds'.*heads"),
         ("pine", {"order": "random"}, "order='random'"),
+        ("pine", {"engine": "cuda"}, "engine='cuda'.*partials"),
         ("pine", {"layers": [-1]}, "layers=\\[-1\\]"),
+        ("pine", {"heads": "0+x"}, "heads='0\\+x'; give numbers from 0 on"),
+        ("pine", {"heads": []}, "heads=\\[\\]"),
+        ("pine", {"heads": True}, "heads=True"),
         ("sofa", {"sigma": 2.0}, "sigma=2.0"),
         ("profile_pine", {"best_slot": -1}, "best_slot=-1"),
     ],
@@ -261,9 +302,86 @@ def test_a_bad_option_is_refused_with_what_would_be_right(method, options, words
         rooms.find("debias", method).load(**options)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1", {1}), ("0+1", {0, 1}), ("0-1", {0, 1}), ("alternate", {0}), ("none", None)]
+)
+def test_layers_can_be_named_in_a_config(text, expected, adapters) -> None:
+    with arms.load(f"rotor:layers={text}").method.opened(adapters("qwen2_5_vl").model) as attention:
+        assert attention._method.layers == (None if expected is None else frozenset(expected))
+
+
 def test_a_layer_that_the_model_does_not_have_is_refused(adapters) -> None:
     with (
         pytest.raises(BadInput, match="layers holds 7, but this model has 2"),
         rooms.find("debias", "rotor").load(layers=[7]).applied(adapters("qwen2_vl")),
     ):
         pass
+
+
+WEIGHTS = ("found_in_the_middle", "uac", "sink_removal:epsilon=0")
+
+
+def method_of(text):
+    name, _, option = text.partition(":")
+    return rooms.find("debias", name).load(**{k: float(v) for k, v in [option.split("=")]} if option else {})
+
+
+@pytest.mark.parametrize("text", WEIGHTS)
+def test_a_method_by_attention_weights_changes_the_answer_and_leaves_no_trace(text, adapters, prompt_of) -> None:
+    adapter = adapters("qwen2_5_vl")
+    asked = [prompt_of((0, 1, 2, 3), counts=(2, 4, 6)), prompt_of((2, 0), counts=(2, 4, 6))]
+    plain, words = adapter.score(asked), adapter.generate(asked, max_new_tokens=3)
+    with method_of(text).applied(adapter) as patched:
+        found, written = patched.score(asked), patched.generate(asked, max_new_tokens=3)
+        again = patched.score(asked[::-1])[::-1]
+        told = patched.nll(asked, ["new york", "A"])
+        twins = patched.more_prompts
+    assert all(a.logprobs != b.logprobs and a.segment_spans == b.segment_spans for a, b in zip(plain, found))
+    assert not any(isinstance(x, Fault) for x in (*found, *written, *told))
+    assert [x.logprobs for x in again] == [x.logprobs for x in found]
+    assert twins == (0 if text.startswith("sink") else 2)
+    assert adapter.watch is None
+    assert adapter.model.config.text_config._attn_implementation == "sdpa"
+    assert (adapter.score(asked), adapter.generate(asked, max_new_tokens=3)) == (plain, words)
+
+
+def test_options_of_several_tokens_are_weighed_as_they_are_alone(adapters, prompt_of) -> None:
+    adapter, prompt = adapters("qwen2_5_vl"), prompt_of((0, 1, 2, 3))
+    with method_of("found_in_the_middle").applied(adapter) as patched:
+        together = patched.score([prompt])[0].logprobs
+        alone = [patched.score([replace(prompt, options=(text,))])[0].logprobs[0] for text in prompt.options]
+    assert together == pytest.approx(alone, abs=2e-5)
+
+
+def test_a_prompt_without_content_is_read_alike_at_every_place(adapters, prompt_of) -> None:
+    adapter, reads = adapters("qwen2_5_vl"), []
+    twin = blanked(prompt_of((0, 1, 2, 3)))
+    method = rooms.find("debias", "found_in_the_middle").load(layers=[0])
+    weigh = method.weighing.weigh
+
+    def kept(read, dummy_MS, picture_L):
+        out = weigh(read, dummy_MS, picture_L)
+        reads.append((read, replace(read, weights_HML=out)))
+        return out
+
+    method = replace(method, weighing=replace(method.weighing, weigh=kept))
+    with method.applied(adapter) as patched:
+        patched.score([replace(twin, options=("A",))])
+    before, after = (shares_MS(x)[: x.n_prompt] for x in reads[0])
+    assert (after - 0.25).abs().max() < 1e-5
+    assert (before - 0.25).abs().max() > 1e-2
+
+
+def test_lad_sees_the_attention_and_leaves_the_scores_as_they_are(adapters, prompt_of) -> None:
+    adapter, prompt = adapters("qwen2_5_vl"), prompt_of((0, 1, 2, 3))
+    plain = adapter.score([prompt])[0]
+    with rooms.find("debias", "lad").load().observed(adapter) as observed:
+        found = observed.score([prompt])[0]
+        assert observed.identity == adapter.identity
+    attention_LS = np.array(found.segment_attention_LS)
+    assert attention_LS.shape == (2, 4)
+    assert (attention_LS > 0).all()
+    assert (attention_LS.sum(axis=1) < 1).all()
+    assert replace(found, segment_attention_LS=None, logprobs=plain.logprobs) == plain
+    assert found.logprobs == pytest.approx(plain.logprobs, abs=2e-5)
+    assert adapter.watch is None

@@ -125,9 +125,8 @@ def engine_patch(
     order, engine = options.get("order", "content"), options.get("engine", "auto")
     one_of(method, "order", order, known=("content", "given"))
     one_of(method, "engine", engine, known=engines.NAMES)
-    layers, heads = options.get("layers"), options.get("heads")
-    check_numbers(method, "layers", layers, words=("alternate",))
-    check_numbers(method, "heads", heads, words=())
+    layers = numbers(method, "layers", options.get("layers"), words=("alternate",))
+    heads = numbers(method, "heads", options.get("heads"), words=())
 
     def opened(model: Any) -> AbstractContextManager[SegmentAttention]:
         config = text_model(model).config
@@ -196,21 +195,32 @@ def picture_tokens(config: Any) -> torch.Tensor:
     return torch.tensor([v for name in names if isinstance(v := getattr(config, name, None), int)], dtype=torch.long)
 
 
-def check_numbers(method: str, option: str, value: Numbers, *, words: Sequence[str]) -> None:
-    """Raises BadInput for what is neither None, one of the words, nor a list of numbers from 0 on."""
+def numbers(method: str, option: str, value: Any, *, words: Sequence[str]) -> Numbers:
+    """Numbers of layers or heads as a config can give them: a list, one number, or text such as 0+2+5 or 0-13.
+
+    None is all, and one of the words is given back. Raises BadInput for anything else.
+    """
     if value is None or (isinstance(value, str) and value in words):
-        return
-    numbers = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
-    if not (numbers and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value)):
-        known = " or ".join(["a list of numbers from 0 on", *words])
-        raise BadInput(f"{method}: {option}={value!r}; give {known}")
+        return value
+    known = " or ".join(["numbers from 0 on, as 3, 0+2+5 or 0-13", *words])
+    fault = BadInput(f"{method}: {option}={value!r}; give {known}")
+    found: list[int] = []
+    for item in value.split("+") if isinstance(value, str) else value if isinstance(value, Sequence) else [value]:
+        text = str(item)
+        low, dash, high = text.partition("-")
+        if isinstance(item, bool) or not low.isdecimal() or (dash and not high.isdecimal()):
+            raise fault
+        found += range(int(low), int(high if dash else low) + 1)
+    if not found:
+        raise fault
+    return found
 
 
 def chosen_numbers(method: str, option: str, value: Numbers, count: int) -> list[int] | None:
     """The numbers meant, checked against the model; None for all."""
     if value is None:
         return None
-    numbers = list(range(0, count, 2)) if value == "alternate" else [int(n) for n in value]
-    if max(numbers) >= count:
-        raise BadInput(f"{method}: {option} holds {max(numbers)}, but this model has {count}, numbered from 0")
-    return numbers
+    found = list(range(0, count, 2)) if value == "alternate" else [int(n) for n in value]
+    if max(found) >= count:
+        raise BadInput(f"{method}: {option} holds {max(found)}, but this model has {count}, numbered from 0")
+    return found
