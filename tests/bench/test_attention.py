@@ -7,7 +7,7 @@ import torch
 
 from vlbias.attention import formula, partials
 from vlbias.attention.contract import Pine, Rotor, unrotated
-from vlbias.bench import attention
+from vlbias.bench import _large, attention
 from vlbias.bench._calls import Size, call, decoding
 from vlbias.bench._memory import peak_bytes
 from vlbias.errors import UnknownName
@@ -48,6 +48,15 @@ def test_decoding_and_memory_meet_their_goals() -> None:
     assert tuple(row.name for row in found) == only
     assert all(row.ok for row in found), found
     assert set(attention.GOALS) <= set(attention.NAMES)
+
+
+def test_what_is_timed_on_a_gpu_runs_and_rows_for_it_are_not_had_on_a_cpu() -> None:
+    small = _large.Large(size=SMALL, layers=1, feed_forward=32, vocabulary=50, dtype=torch.float32, rounds=1)
+    with torch.no_grad():
+        found = list(_large.rows(_large.NAMES, small, engine=partials.attend, device="cpu", seed=0))
+    assert tuple(row.name for row in found) == _large.NAMES
+    assert all(row.value > 0 and row.goal for row in found)
+    assert list(attention.rows(only=_large.NAMES, device="cpu", seed=0)) == []
 
 
 def test_memory_grows_with_the_tokens_and_not_with_their_square() -> None:

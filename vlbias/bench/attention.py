@@ -1,7 +1,9 @@
 """`vlbias bench attention`: the segment-invariant engines against ordinary attention and the published formula.
 
 Timed alternately in one process; a ratio is that of the minima. "causal" and "full" are PyTorch's fused attention on
-the same tensors, with a causal mask and with none. "formula" is the published algorithm, keys rotated per query.
+the same tensors, with a causal mask and with none. "formula" is the published algorithm, keys rotated per query. The
+engine is the one that the device gets: Triton on CUDA where it is installed, PyTorch elsewhere. Rows whose name begins
+with gpu are had on CUDA only.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from vlbias.attention import formula, partials
+from vlbias.attention import formula
 from vlbias.attention.contract import Engine, Pine, Rotor, Rule
-from vlbias.bench import Row, at_least, at_most, chosen
+from vlbias.attention.engines import engine
+from vlbias.bench import Row, _large, at_least, at_most, chosen
 from vlbias.bench._calls import Call, Size, call, decoding, some_heads
 from vlbias.bench._memory import peak_bytes
 from vlbias.bench._timing import seconds
@@ -31,6 +34,7 @@ NAMES = (
     "pine_prefill_4096_max_error",
     "pine_decode_4096_over_sdpa",
     "pine_prefill_4096_extra_bytes_over_q",
+    *_large.NAMES,
 )
 GOALS = {
     "pine_prefill_4096_over_causal": 4.5,
@@ -63,6 +67,8 @@ def rows(*, only: Collection[str] | None, device: str, seed: int) -> Iterator[Ro
             yield _decode(device, seed)
         if "pine_prefill_4096_extra_bytes_over_q" in names:
             yield _extra_bytes(device, seed)
+        if torch.device(device).type == "cuda":
+            yield from _large.rows(names, _large.Large(), engine=engine(device), device=device, seed=seed)
 
 
 def _prefill(tokens: int, names: Collection[str], device: str, seed: int) -> Iterator[Row]:
@@ -72,8 +78,8 @@ def _prefill(tokens: int, names: Collection[str], device: str, seed: int) -> Ite
         return
     stacks, ordinary = (call(Size(tokens=tokens), stack=stack, seed=seed, device=device) for stack in (True, False))
     works: dict[str, Work] = {
-        "pine": _engine(partials.attend, stacks, Pine()),
-        "rotor": _engine(partials.attend, ordinary, Rotor()),
+        "pine": _engine(engine(device), stacks, Pine()),
+        "rotor": _engine(engine(device), ordinary, Rotor()),
         "causal": _sdpa(stacks, causal=True),
         "full": _sdpa(stacks, causal=False),
     }
@@ -85,7 +91,7 @@ def _prefill(tokens: int, names: Collection[str], device: str, seed: int) -> Ite
 
 def _formula(device: str, seed: int) -> Row:
     prefill = call(Size(tokens=4096), stack=True, seed=seed, device=device)
-    ours = [seconds(_engine(partials.attend, prefill, Pine()), device=device) for _ in range(3)]
+    ours = [seconds(_engine(engine(device), prefill, Pine()), device=device) for _ in range(3)]
     published = seconds(_engine(formula.attend, prefill, Pine()), device=device)
     return at_least(10.0, _ratio("pine_prefill_4096_formula_over_ours", [published] * len(ours), ours))
 
@@ -96,7 +102,7 @@ def _error(device: str, seed: int) -> Row:
         call(Size(tokens=4096), stack=True, seed=seed, device=device), ORACLE_HEADS, dtype=torch.float32
     )
     oracle = _engine(formula.attend, some_heads(single, slice(None), dtype=torch.float64), Pine())()
-    error = float((_engine(partials.attend, single, Pine())() - oracle).abs().max())
+    error = float((_engine(engine(device), single, Pine())() - oracle).abs().max())
     name = "pine_prefill_4096_max_error"
     return at_most(GOALS[name], Row(name=name, value=error, unit="absolute"))
 
@@ -115,7 +121,7 @@ def _decode(device: str, seed: int) -> Row:
         ),
     )
     works = {
-        "pine": _engine(partials.attend, last, Pine()),
+        "pine": _engine(engine(device), last, Pine()),
         "shared": _sdpa(last, causal=False),
         "repeated": _sdpa(repeated, causal=False),
     }
@@ -127,7 +133,7 @@ def _decode(device: str, seed: int) -> Row:
 
 def _extra_bytes(device: str, seed: int) -> Row:
     prefill = call(Size(tokens=4096), stack=True, seed=seed, device=device)
-    extra = peak_bytes(_engine(partials.attend, prefill, Pine()), device=device)
+    extra = peak_bytes(_engine(engine(device), prefill, Pine()), device=device)
     name = "pine_prefill_4096_extra_bytes_over_q"
     return at_most(GOALS[name], Row(name=name, value=extra / prefill.heads.query_BHQD.nbytes, unit="x"))
 
