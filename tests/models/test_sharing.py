@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vlbias.errors import ModelError
-from vlbias.models import hf
+from vlbias.models import _options, _sharing, hf
 from vlbias.models._features import FeatureCache, Features
 from vlbias.models._sharing import why_not
 from vlbias.models._trie import closed_form
@@ -155,6 +155,31 @@ def test_an_encoder_that_looks_at_neighbours_is_found_at_load(build, monkeypatch
     assert model.identity.sharing.startswith("off: a trial of it changed a log-probability")
 
 
+def test_prompts_that_read_alike_are_written_once_and_others_are_not(build, sweep, ask, monkeypatch):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
+    written, compose = [], _sharing.compose
+
+    def counted(processor, prompt, style, alone):
+        written.append(prompt)
+        return compose(processor, prompt, style, alone)
+
+    monkeypatch.setattr(_sharing, "compose", counted)
+    model.score(sweep())
+    assert len(written) == len(QUESTIONS)
+    longer, other = ask([9, 1, 2, 3], QUESTIONS[0], options=OPTIONS, count=4), ask([9, 1], QUESTIONS[0])
+    found = model.score([longer, other])
+    assert len(written) == len(QUESTIONS) + 2
+    assert [x.n_tokens for x in found] == [x.n_tokens for x in model.score_apart([longer, other])]
+
+
+def test_an_option_is_written_once_however_many_prompts_have_it(build, sweep, monkeypatch):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
+    written, variants = [], _options.variants
+    monkeypatch.setattr(_options, "variants", lambda t, option: written.append(option) or variants(t, option))
+    model.score(sweep())
+    assert sorted(written) == sorted(OPTIONS)
+
+
 def test_a_model_that_runs_out_of_memory_in_a_forward_loses_no_row_and_remembers_what_fitted(build, sweep):
     model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
     prompts = sweep()
@@ -197,7 +222,7 @@ def test_all_orders_of_four_options_cost_one_prefix_and_their_suffixes(qwen, fra
 
 def test_what_was_prepared_in_another_thread_is_taken_and_changes_no_score(build, sweep):
     plain, ahead = (hf.load(pretrained=str(build("qwen2_vl")), device="cpu") for _ in range(2))
-    prompts = sweep(evidence=33)
+    prompts, ahead.sharing.prepared.limit_bytes = sweep(evidence=33), 1 << 20
     thread = threading.Thread(target=ahead.prepare, args=(prompts,))
     thread.start()
     thread.join()
@@ -211,6 +236,8 @@ def test_what_was_prepared_in_another_thread_is_taken_and_changes_no_score(build
 
 def test_no_more_is_prepared_than_its_bound_holds_and_the_rest_waits_for_its_turn(build, sweep):
     model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu")
+    model.prepare(sweep())
+    assert model.sharing.prepared.n_put == 0, "a CPU has no device to overlap with"
     model.sharing.prepared.limit_bytes = 1
     model.prepare(sweep())
     assert model.sharing.prepared.n_put == 1
@@ -222,6 +249,7 @@ def test_a_segment_that_cannot_be_processed_is_told_when_its_prompt_is_asked(qwe
         raise ModelError("no such clip")
 
     monkeypatch.setattr(qwen.sharing, "_processed", refuse)
+    monkeypatch.setattr(qwen.sharing.prepared, "limit_bytes", 1 << 20)
     qwen.prepare([ask([71])])
     (fault,) = qwen.score([ask([71])])
     assert isinstance(fault, Fault) and "no such clip" in fault.reason

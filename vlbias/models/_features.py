@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn
 
 import torch
@@ -27,6 +28,13 @@ class Features:
     embeds_LD: torch.Tensor
     visual_L: torch.Tensor | None = None
     deep_VD: tuple[torch.Tensor, ...] = ()
+
+    @cached_property
+    def reading(self) -> Hashable:
+        """Equal for segments that read alike: their tokens, grids and placeholders, whatever they show."""
+        inputs = sorted(self.encoded.inputs.items())
+        told = tuple((name, tuple(value.shape), value.numpy().tobytes()) for name, value in inputs)
+        return (told, self.encoded.spans, self.encoded.replacements)
 
     @property
     def n_bytes(self) -> int:

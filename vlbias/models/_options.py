@@ -10,6 +10,7 @@ import torch
 from vlbias.errors import ModelError
 
 Tokens: TypeAlias = tuple[int, ...]
+MOST_OPTIONS = 4096
 
 
 def variants(tokenizer: Any, option: str) -> tuple[Tokens, ...]:
@@ -32,16 +33,30 @@ def variants(tokenizer: Any, option: str) -> tuple[Tokens, ...]:
     return single or tuple(a for a in found if not any(b != a and a[: len(b)] == b for b in found))
 
 
-def all_variants(tokenizer: Any, options: Sequence[str]) -> tuple[tuple[Tokens, ...], ...]:
-    """The variants of every option. Raises ModelError for two options that share one."""
-    found = tuple(variants(tokenizer, option) for option in options)
-    owner: dict[Tokens, str] = {}
-    for option, sequences in zip(options, found):
-        for ids in sequences:
-            if ids in owner:
-                raise ModelError(f"hf: options {owner[ids]!r} and {option!r} are the same tokens; make them differ")
-            owner[ids] = option
-    return found
+class Variants:
+    """The variants of options by one tokenizer, each option written once; many trials have the same ones."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._known: dict[str, tuple[Tokens, ...]] = {}
+
+    def of(self, options: Sequence[str]) -> tuple[tuple[Tokens, ...], ...]:
+        """The variants of every option. Raises ModelError for two options that share one."""
+        found = tuple(self._variants(option) for option in options)
+        owner: dict[Tokens, str] = {}
+        for option, sequences in zip(options, found):
+            for ids in sequences:
+                if ids in owner:
+                    raise ModelError(f"hf: options {owner[ids]!r} and {option!r} are the same tokens; make them differ")
+                owner[ids] = option
+        return found
+
+    def _variants(self, option: str) -> tuple[Tokens, ...]:
+        if option not in self._known:
+            if len(self._known) >= MOST_OPTIONS:
+                self._known.clear()
+            self._known[option] = variants(self._tokenizer, option)
+        return self._known[option]
 
 
 def _text(tokenizer: Any, ids: Tokens) -> str:

@@ -77,18 +77,19 @@ class Sharing:
     ) -> None:
         self.features = FeatureCache(round(cache_gb * (1 << 30)))
         self._processing = processing
-        self.prepared = Prepared(PREPARED_BYTES)
+        # On a CPU the asking thread needs the cores that preparing would take.
+        self.prepared = Prepared(0 if model.device.type == "cpu" else PREPARED_BYTES)
         self.walker = Walker(model, pack_tokens=PACK_TOKENS.get(model.device.type, PACK_TOKENS["cuda"]))
         self._model, self._processor, self._style, self._batch = model, processor, style, batch
         self._checked: dict[Hashable, bool] = {}
-        self._positions: dict[Hashable, Positions] = {}
+        self._layouts: dict[Hashable, tuple[Composed, Positions]] = {}
 
     def forget(self) -> None:
         """Drops all kept segments, as before the first prompt."""
         self.features = FeatureCache(self.features.limit_bytes)
 
     def prepare(self, prompts: Sequence[Prompt]) -> None:
-        """Processes segments that are not encoded yet, as many as PREPARED_BYTES hold; the rest waits for its turn."""
+        """Processes segments that are not encoded yet, as many as `prepared` holds; the rest waits for its turn."""
         if self._model.config.get_text_config()._attn_implementation not in EXACT:
             return
         for prompt in prompts:
@@ -105,14 +106,14 @@ class Sharing:
     def question(self, prompt: Prompt, variants: tuple[tuple[Tokens, ...], ...]) -> Question:
         """A prompt made of kept segments. Raises Mismatch where its tokens are not those of the whole prompt."""
         segments = [self._segment(part, prompt.trial_id) for part in prompt.parts]
-        found = compose(self._processor, prompt, self._style, [s.encoded if s else None for s in segments])
+        found, positions_RL = self._layout(prompt, segments)
         self._check(prompt, found)
         placed = {p.place: (content_key(p), s) for p, s in zip(prompt.parts, segments) if p.place is not None}
         in_order = [placed[place] for place in range(len(placed))]
         by_place = tuple(segment for _, segment in in_order)
         return Question(
             composed=found,
-            positions_RL=self._places(found, [segment.encoded for segment in by_place if segment]),
+            positions_RL=positions_RL,
             segments=by_place,
             keys=tuple(key for key, _ in in_order),
             variants=variants,
@@ -144,6 +145,19 @@ class Sharing:
     def _processed(self, part: Part, trial_id: str) -> Encoded:
         return encode(self._processor, alone(part, trial_id), self._style)
 
+    def _layout(self, prompt: Prompt, segments: Sequence[Features | None]) -> tuple[Composed, Positions]:
+        """The tokens of a prompt and their positions; those of prompts that read alike are worked out once."""
+        read = (segment.reading if segment else None for segment in segments)
+        key = (prompt.system, *((p.turn, p.kind, p.place, p.text, r) for p, r in zip(prompt.parts, read)))
+        if key not in self._layouts:
+            found = compose(self._processor, prompt, self._style, [s.encoded if s else None for s in segments])
+            placed = {p.place: s.encoded for p, s in zip(prompt.parts, segments) if s}
+            positions_RL = self._places(found, [placed[place] for place in sorted(placed, key=_number)])
+            if len(self._layouts) >= MOST_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[key] = (found, positions_RL)
+        return self._layouts[key]
+
     def _check(self, prompt: Prompt, found: Composed) -> None:
         """The first prompt of every shape is also processed whole; its tokens must be the same."""
         shape = tuple((p.kind, p.frames.frames_THWC.shape if p.frames else None) for p in prompt.parts)
@@ -166,11 +180,11 @@ class Sharing:
         }
         if not given or found.types_L is None:
             return np.broadcast_to(np.arange(found.n_tokens), (3, found.n_tokens))
-        key = (found.types_L.tobytes(), *(value.numpy().tobytes() for value in given.values()))
-        if key not in self._positions:
-            if len(self._positions) >= MOST_LAYOUTS:
-                self._positions.clear()
-            ids_1L, types_1L = (torch.from_numpy(x)[None] for x in (found.ids_L, found.types_L))
-            places, _ = inner.get_rope_index(ids_1L, types_1L, attention_mask=torch.ones_like(ids_1L), **given)
-            self._positions[key] = places[:, 0].numpy()
-        return self._positions[key]
+        ids_1L, types_1L = (torch.from_numpy(x)[None] for x in (found.ids_L, found.types_L))
+        places, _ = inner.get_rope_index(ids_1L, types_1L, attention_mask=torch.ones_like(ids_1L), **given)
+        return np.asarray(places[:, 0].numpy())
+
+
+def _number(place: int | None) -> int:
+    assert place is not None  # a part with frames has a place
+    return place

@@ -18,7 +18,7 @@ from vlbias.models._batch import Fit, collate, halving, in_groups, shape_key
 from vlbias.models._chat import Dialect, Encoded, dialect, encode
 from vlbias.models._compose import Mismatch
 from vlbias.models._loading import DTYPES, Source, check, config, context_window, processor, weights, weights_sha256
-from vlbias.models._options import all_variants
+from vlbias.models._options import Variants
 from vlbias.models._outcomes import longest_tail, nonfinite, scores, too_long, unfit
 from vlbias.models._positions import RULES, apply_rule
 from vlbias.models._proof import unproven
@@ -122,6 +122,7 @@ class HFModel:
         self._has_rope_index = hasattr(model.model, "get_rope_index")
         self.sharing: Sharing | None = None
         self._fit = Fit()
+        self._variants = Variants(processor.tokenizer)
         self._processing = threading.Lock()
         reason: str | None = "off: not asked for"
         if cache_gb is not None:
@@ -209,7 +210,7 @@ class HFModel:
         for number, prompt in enumerate(prompts):
             try:
                 with self._processing:
-                    question = sharing.question(prompt, all_variants(self.processor.tokenizer, prompt.options))
+                    question = sharing.question(prompt, self._variants.of(prompt.options))
             except Mismatch:
                 apart.append(number)
                 continue
@@ -230,7 +231,7 @@ class HFModel:
 
     def _prepared(self, prompt: Prompt) -> tuple[Encoded, Options] | Fault:
         try:
-            options = all_variants(self.processor.tokenizer, prompt.options)
+            options = self._variants.of(prompt.options)
             found = self.encoded(prompt, longest=longest_tail(options))
         except ModelError as error:
             return unfit(error)

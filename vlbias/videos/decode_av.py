@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from vlbias.errors import DecodeError
@@ -190,24 +190,27 @@ def _decode(path: Path, index: _Index, wanted_pts: set[int]) -> dict[int, Frames
 
 def _pick(path: Path, decoded: Iterable[VideoFrame], wanted_pts: set[int]) -> dict[int, FramesTHWC]:
     found: dict[int, FramesTHWC] = {}
+    reformatter = VideoReformatter()
     for frame in decoded:
         if frame.is_corrupt:
             raise _error(path, f"damaged: the frame at tick {frame.pts} is marked corrupt")
         pts = frame.pts if frame.pts is not None else frame.dts
         if pts in wanted_pts:
-            found[pts] = _rgb(path, frame)
+            found[pts] = _rgb(path, frame, reformatter)
         if len(found) == len(wanted_pts) or (pts is not None and pts > max(wanted_pts)):
             break
     return found
 
 
-def _rgb(path: Path, frame: VideoFrame) -> FramesTHWC:
+def _rgb(path: Path, frame: VideoFrame, reformatter: VideoReformatter) -> FramesTHWC:
     """uint8 RGB [H, W, 3], upright. A display matrix that is no quarter turn is refused."""
     if frame.rotation % 90:
         raise _error(path, f"is turned by {frame.rotation} degrees; only quarter turns are read")
     space = {_UNSPECIFIED: _BT601, _RGB_IDENTITY: None}.get(int(frame.colorspace), int(frame.colorspace))
     # At 8 bits and even sizes FFmpeg repeats chroma whatever is asked; elsewhere the filter is ours to choose.
     spread = Interpolation.POINT if frame.format.components[0].bits > 8 else Interpolation.BICUBIC
-    pixels = frame.reformat(format="rgb24", src_colorspace=space, interpolation=spread).to_ndarray()
+    # Its default, a pool of threads per call, costs more than the conversion; the pixels are the same.
+    made = reformatter.reformat(frame, format="rgb24", src_colorspace=space, interpolation=spread, threads=1)
+    pixels = made.to_ndarray()
     upright: FramesTHWC = np.ascontiguousarray(np.rot90(pixels, k=(frame.rotation // 90) % 4))
     return upright
