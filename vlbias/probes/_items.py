@@ -9,12 +9,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vlbias.disk import sha256_of_file
 from vlbias.errors import BadSuite
 from vlbias.probes._choices import Strict
 from vlbias.probes._contexts import Context, Given, surround
+from vlbias.probes._item_faults import gold_faults, index_of, media_faults
 from vlbias.probes._lines import Line, Text, lines
-from vlbias.probes._paths import inside, listed
+from vlbias.probes._paths import listed
+from vlbias.probes._soundness import MOST_LABELS
 from vlbias.records import Probe, Segment
 
 
@@ -58,7 +59,7 @@ def read(path: Path, *, media: Path, segments: int, context: Context, given: Giv
     hashes: dict[str, str] = {}
     for number, item in lines(path, Item, problems=problems):
         where = f"{path}:{number}"
-        faults = [*_faults(item), *_media_faults(item, media=media, hashes=hashes)]
+        faults = _faults(item, media=media, hashes=hashes)
         problems += [f"{where}: {fault}" for fault in faults]
         if not faults:
             try:
@@ -92,38 +93,20 @@ def write(probes: Sequence[Probe], path: Path, *, media: Path) -> None:
     path.write_bytes("".join(written).encode())
 
 
-def _faults(item: Item) -> list[str]:
+def _faults(item: Item, *, media: Path, hashes: dict[str, str]) -> list[str]:
     faults = []
-    known = ", ".join(repr(option) for option in item.options)
     if len(set(item.options)) != len(item.options):
+        known = ", ".join(repr(option) for option in item.options)
         faults.append(f"options: found one twice among {known}; make them differ")
-    if item.gold is None:
-        return faults
-    if not 2 <= len(item.options) <= 26:
-        faults.append(f"options: found {len(item.options)}; give 2 to 26, or gold null for an open-ended question")
-    elif isinstance(item.gold, str) and item.gold not in item.options:
-        faults.append(f"gold: {item.gold!r} is not among the options {known}; give one of them or its index")
-    elif isinstance(item.gold, int) and not 0 <= item.gold < len(item.options):
-        faults.append(
-            f"gold: {item.gold} is no index of {len(item.options)} options; give 0 to {len(item.options) - 1}"
-        )
-    return faults
-
-
-def _media_faults(item: Item, *, media: Path, hashes: dict[str, str]) -> list[str]:
-    faults = []
-    for clip in (item.evidence, *item.backgrounds):
-        found = inside(media, clip.path)
-        if isinstance(found, str):
-            faults.append(found)
-            continue
-        if clip.path not in hashes:
-            hashes[clip.path] = sha256_of_file(found)
-        if hashes[clip.path] != clip.sha256:
-            faults.append(f"{found}: sha256 is {hashes[clip.path]}, the item says {clip.sha256}; restore the file")
+    if item.gold is not None and not 2 <= len(item.options) <= MOST_LABELS:
+        found = len(item.options)
+        faults.append(f"options: found {found}; give 2 to {MOST_LABELS}, or gold null for an open-ended question")
+    else:
+        faults += gold_faults(item.gold, item.options)
+    faults += media_faults((item.evidence, *item.backgrounds), media=media, hashes=hashes)
     if any(clip.sha256 == item.evidence.sha256 or clip.path == item.evidence.path for clip in item.backgrounds):
         faults.append(f"backgrounds: {item.evidence.path!r} is the evidence itself; take another clip")
-    return list(dict.fromkeys(faults))
+    return faults
 
 
 def _segment(clip: Clip, *, media: Path) -> Segment:
@@ -136,7 +119,7 @@ def _probe(item: Item, *, media: Path, backgrounds: tuple[Segment, ...]) -> Prob
         task=item.task,
         question=item.question,
         options=item.options,
-        gold=item.options.index(item.gold) if isinstance(item.gold, str) else item.gold,
+        gold=index_of(item.gold, item.options),
         evidence=_segment(item.evidence, media=media),
         backgrounds=backgrounds,
         cluster_id=item.cluster_id,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput, BadSuite, nearest
 from vlbias.probes._choices import FramesChoice, PromptChoice, Strict
 from vlbias.probes._drawn import DrawnSource
+from vlbias.probes._item_faults import gold_faults, index_of, media_faults
 from vlbias.probes._lines import Line, Text, lines
-from vlbias.probes._paths import inside, listed, place
+from vlbias.probes._paths import listed, place
 from vlbias.records import Probe, Segment
 
 REMEDY = "set it to the folder of your data, or give the path itself"
@@ -52,6 +52,18 @@ class OrderSuite(Strict):
     prompt: PromptChoice = PromptChoice()
     frames: FramesChoice = FramesChoice()
     source: OrderSource
+
+
+class WithTasks(Protocol):
+    """A suite that may keep to some of its tasks."""
+
+    @property
+    def name(self) -> str:
+        """The suite's name."""
+
+    @property
+    def tasks(self) -> tuple[str, ...] | None:
+        """The tasks to keep; None for all."""
 
 
 class Shown(Strict):
@@ -99,7 +111,7 @@ def read_items(source: FileSource, *, folder: Path) -> list[Probe]:
     probes: list[Probe] = []
     hashes: dict[str, str] = {}
     for number, item in lines(path, OrderItem, problems=problems):
-        faults = [*_gold_faults(item), *_media_faults(item, media=media, hashes=hashes)]
+        faults = _faults(item, media=media, hashes=hashes)
         problems += [f"{path}:{number}: {fault}" for fault in faults]
         if not faults:
             probes.append(_probe(item, media=media))
@@ -110,7 +122,7 @@ def read_items(source: FileSource, *, folder: Path) -> list[Probe]:
     return probes
 
 
-def of_tasks(probes: Sequence[Probe], suite: OrderSuite) -> list[Probe]:
+def of_tasks(probes: Sequence[Probe], suite: WithTasks) -> list[Probe]:
     """The probes of the suite's tasks; a task that no probe has is an error."""
     if suite.tasks is None:
         return list(probes)
@@ -129,36 +141,13 @@ def chosen_slots(slots: Sequence[int] | None, *, n_slots: int, suite: str) -> li
     return chosen
 
 
-def _gold_faults(item: OrderItem) -> list[str]:
-    faults = []
-    for name, value in (("gold", item.gold), ("rival_gold", item.rival_gold)):
-        if isinstance(value, str) and value not in item.options:
-            faults.append(f"{name}: {value!r} is not among the options {list(item.options)}; give one of them")
-        elif isinstance(value, int) and not 0 <= value < len(item.options):
-            faults.append(
-                f"{name}: {value} is no index of {len(item.options)} options; give 0 to {len(item.options) - 1}"
-            )
+def _faults(item: OrderItem, *, media: Path, hashes: dict[str, str]) -> list[str]:
+    faults = gold_faults(item.gold, item.options) + gold_faults(item.rival_gold, item.options, name="rival_gold")
     if item.options and item.gold is None:
         faults.append("gold is missing; give the right option's index from 0, or its text")
     if (item.rival is None) != (item.rival_gold is None):
         faults.append("rival and rival_gold go together; give both or none")
-    return faults
-
-
-def _media_faults(item: OrderItem, *, media: Path, hashes: dict[str, str]) -> list[str]:
-    faults = []
-    for shown in (item.evidence, *_around(item)):
-        if shown.path is None:
-            continue
-        found = inside(media, shown.path)
-        if isinstance(found, str):
-            faults.append(found)
-            continue
-        if shown.path not in hashes:
-            hashes[shown.path] = sha256_of_file(found)
-        if hashes[shown.path] != shown.sha256:
-            faults.append(f"{found}: sha256 is {hashes[shown.path]}, the item says {shown.sha256}; restore the file")
-    return list(dict.fromkeys(faults))
+    return faults + media_faults((item.evidence, *_around(item)), media=media, hashes=hashes)
 
 
 def _around(item: OrderItem) -> tuple[Shown, ...]:
@@ -172,16 +161,12 @@ def _probe(item: OrderItem, *, media: Path) -> Probe:
         task=item.task,
         question=item.question,
         options=item.options,
-        gold=_index(item.gold, item.options),
-        rival_gold=_index(item.rival_gold, item.options),
+        gold=index_of(item.gold, item.options),
+        rival_gold=index_of(item.rival_gold, item.options),
         evidence=_segment(item.evidence, media=media, name=f"{item.probe_id}-text"),
         backgrounds=tuple(_segment(s, media=media, name=f"{item.probe_id}-text-{k}") for k, s in enumerate(around)),
         cluster_id=item.cluster_id,
     )
-
-
-def _index(value: int | str | None, options: Sequence[str]) -> int | None:
-    return options.index(value) if isinstance(value, str) else value
 
 
 def _segment(shown: Shown, *, media: Path, name: str) -> Segment:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from vlbias.errors import BadInput, BadSuite, nearest
 from vlbias.probes import _drawn, _items, _levelgauge
 from vlbias.probes._choices import FramesChoice, PromptChoice, Strict
 from vlbias.probes._contexts import Context, read_given
 from vlbias.probes._drawn import DrawnSource
 from vlbias.probes._items import ItemsSource
 from vlbias.probes._levelgauge import LevelGaugeSource
+from vlbias.probes._order_suites import chosen_slots, of_tasks
 from vlbias.probes._orders import OrderRule, option_orders
 from vlbias.probes._paths import place
-from vlbias.probes._soundness import same
+from vlbias.probes._soundness import same, twice
 from vlbias.records import Probe, Segment, Trial
 
 
@@ -74,14 +73,7 @@ class Suite(Strict):
 
 def probes(suite: Suite, *, folder: Path) -> list[Probe]:
     """The probes of a suite, checked against its files; relative paths start at `folder`, the suite's place."""
-    found = _probes(suite, folder=folder)
-    if suite.tasks is None:
-        return found
-    known = {probe.task for probe in found}
-    for task in suite.tasks:
-        if task not in known:
-            raise BadSuite(f"suite {suite.name}: tasks: unknown task {task!r}; {nearest(task, known)}")
-    return [probe for probe in found if probe.task in suite.tasks]
+    return of_tasks(_probes(suite, folder=folder), suite)
 
 
 def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[int] | None = None) -> Iterator[Trial]:
@@ -90,12 +82,7 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
     At slot k the evidence is inserted before background k, which is `list.insert(k)` into one fixed order. The options
     of a probe are displayed in the same order at every slot. `trial_id` is `<probe_id>/<NN-kk>`, NN-NN when alone.
     """
-    chosen = range(suite.segments) if slots is None else slots
-    outside = [slot for slot in chosen if not 0 <= slot < suite.segments]
-    if outside or len(set(chosen)) != len(chosen):
-        raise BadInput(
-            f"suite {suite.name}: found the slots {list(chosen)}; right are 0 to {suite.segments - 1}, each once"
-        )
+    chosen = chosen_slots(slots, n_slots=suite.segments, suite=suite.name)
     orders = option_orders(probes, rule=suite.option_orders, seed=seed)
     alone: list[int | None] = [None] if suite.include_alone else []
     for probe, order in zip(probes, orders, strict=True):
@@ -113,10 +100,7 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
 
 def check(suite: Suite, probes: Sequence[Probe]) -> list[str]:
     """What is wrong with the probes of a suite, one sentence each; an empty list when all is well."""
-    problems = []
-    for name, n in Counter(probe.probe_id for probe in probes).items():
-        if n > 1:
-            problems.append(f"probe {name}: {n} probes have this name; rename them")
+    problems = twice(probes)
     for probe in probes:
         start = f"probe {probe.probe_id}: "
         if len(probe.backgrounds) != suite.segments - 1:
