@@ -41,8 +41,20 @@ class Sprite:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image file that lies in a drawn scene, whole and with its sides in proportion, in the middle of a box.
+
+    `box_xyxy` is in sides of the frame; what it leaves free shows the backdrop. `sha256` is of the file's bytes.
+    """
+
+    path: str
+    sha256: str
+    box_xyxy: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A drawn scene: sprites over a texture, for some seconds. Pixels are made by `videos.draw`."""
+    """A drawn scene: pictures and then sprites over a texture, for some seconds. Pixels are made by `videos.draw`."""
 
     sprites: tuple[Sprite, ...]
     backdrop_rgb: RGB
@@ -51,6 +63,7 @@ class Scene:
     fps: float
     size_wh_px: tuple[int, int]
     seed: int
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Puts drawn sprites into the cells of a grid over an image."""
+"""Puts drawn sprites and pictures into the cells of a grid over an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vlbias.probes._world import COLOURS, SHAPES, TEXTURES
-from vlbias.records import Scene, Sprite
+from vlbias.records import Picture, Scene, Sprite
 
 _FILL = 0.36  # the radius of a sprite, in heights of a cell
 _STILL_S, _STILL_FPS = 1.0, 1.0
@@ -54,11 +54,31 @@ def sprite(shape: str, colour: str, grid: Grid, index: int) -> Sprite:
     return Sprite(form=shape, colour_rgb=COLOURS[colour], centre_xy=grid.centre_xy(index), radius=grid.radius)
 
 
-def still(sprites: tuple[Sprite, ...], grid: Grid, *, rng: np.random.Generator) -> Scene:
-    """A picture of the sprites; backdrop, texture and grain are of chance and tell nothing."""
+def hung(path: str, sha256: str, grid: Grid, index: int) -> Picture:
+    """A picture file in the middle of a cell, as large as a sprite there."""
+    x, y = grid.centre_xy(index)
+    half_x, half_y = _FILL / grid.columns, _FILL / grid.rows
+    return Picture(path=path, sha256=sha256, box_xyxy=(x - half_x, y - half_y, x + half_x, y + half_y))
+
+
+def place_of(one: Sprite | Picture, grid: Grid) -> int:
+    """The cell in which a sprite or a picture stands."""
+    x, y = one.centre_xy if isinstance(one, Sprite) else middle_xy(one)
+    return int(y * grid.rows) * grid.columns + int(x * grid.columns)
+
+
+def middle_xy(picture: Picture) -> tuple[float, float]:
+    """The middle of a picture's box."""
+    left, top, right, bottom = picture.box_xyxy
+    return (left + right) / 2, (top + bottom) / 2
+
+
+def still(shown: tuple[Sprite | Picture, ...], grid: Grid, *, rng: np.random.Generator) -> Scene:
+    """An image of sprites and pictures; backdrop, texture and grain are of chance and tell nothing."""
     level = int(rng.integers(8, 48))
     return Scene(
-        sprites=sprites,
+        sprites=tuple(one for one in shown if isinstance(one, Sprite)),
+        pictures=tuple(one for one in shown if isinstance(one, Picture)),
         backdrop_rgb=(level, level, level),
         texture=str(rng.choice(TEXTURES)),
         duration_s=_STILL_S,
@@ -68,18 +88,23 @@ def still(sprites: tuple[Sprite, ...], grid: Grid, *, rng: np.random.Generator) 
     )
 
 
-def moved(scene: Scene, grid: Grid, *, home: int, to: int, places: tuple[int, ...]) -> Scene:
-    """The scene with its first sprite, drawn in cell `home`, in cell `to`; what stood there goes home.
+def moved(scene: Scene, grid: Grid, *, to: int, home_grid: Grid) -> Scene:
+    """The scene with its first sprite or picture, which stands in a cell of `home_grid`, in cell `to` of `grid`.
 
-    `places[k]` is the cell of sprite k. Nothing else changes, so two cells of an item differ by one exchange.
+    What stood there goes home. Nothing else changes, so two cells of an item differ by one exchange.
     """
+    first: Sprite | Picture = scene.pictures[0] if scene.pictures else scene.sprites[0]
+    home = place_of(first, home_grid)
     exchange = {home: to, to: home}
+
+    def cell(one: Sprite | Picture) -> int:
+        place = place_of(one, home_grid)
+        return exchange.get(place, place)
+
     return replace(
         scene,
-        sprites=tuple(
-            replace(one, centre_xy=grid.centre_xy(exchange.get(place, place)))
-            for one, place in zip(scene.sprites, places, strict=True)
-        ),
+        sprites=tuple(replace(one, centre_xy=grid.centre_xy(cell(one))) for one in scene.sprites),
+        pictures=tuple(hung(one.path, one.sha256, grid, cell(one)) for one in scene.pictures),
     )
 
 

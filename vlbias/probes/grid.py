@@ -14,9 +14,10 @@ from vlbias.probes._cells import Grid, moved, pairs_of_looks, sprite, still
 from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
+from vlbias.probes._pictures import Pictures, Thing, others, read_pictures
 from vlbias.probes._soundness import refuse, twice
 from vlbias.probes._world import COLOURS, SHAPES
-from vlbias.records import Probe, Segment, Trial
+from vlbias.records import Picture, Probe, Scene, Segment, Trial
 
 METRICS = ("spatial", "failures")
 TASK = "Presence"
@@ -36,10 +37,32 @@ class DrawnItems(Strict):
     distractors: Annotated[int, Field(ge=0, le=1023)] = 3
 
 
-class Source(Strict):
-    """Where the items come from."""
+class OwnItems(Pictures):
+    """Pictures of the user: each is looked for among `distractors` others, in images of `size_px`."""
 
-    drawn: DrawnItems
+    seed: Annotated[int, Field(ge=0)] = 0
+    size_px: tuple[Pixels, Pixels] = (672, 672)
+    distractors: Annotated[int, Field(ge=0, le=1023)] = 3
+
+
+class Source(Strict):
+    """Where the items come from: exactly one of drawing and the user's pictures."""
+
+    drawn: DrawnItems | None = None
+    pictures: OwnItems | None = None
+
+    @property
+    def given(self) -> DrawnItems | OwnItems:
+        """The one that is given."""
+        found = self.drawn or self.pictures
+        assert found is not None  # checked below
+        return found
+
+    @model_validator(mode="after")
+    def _one(self) -> Source:
+        if (self.drawn is None) == (self.pictures is None):
+            raise ValueError("give exactly one of drawn, pictures")
+        return self
 
 
 class Suite(Strict):
@@ -68,23 +91,22 @@ class Suite(Strict):
 
     def grid(self, shift_px: tuple[int, int] = (0, 0)) -> Grid:
         """The grid over an image, at a shift."""
-        return Grid(rows=self.rows, columns=self.columns, size_px=self.source.drawn.size_px, shift_px=shift_px)
+        return Grid(rows=self.rows, columns=self.columns, size_px=self.source.given.size_px, shift_px=shift_px)
 
     @model_validator(mode="after")
     def _fits(self) -> Suite:
-        (width, height), cells = self.source.drawn.size_px, self.segments
+        given = self.source.given
+        (width, height), cells = given.size_px, self.segments
         if cells < 2:
             raise ValueError(f"rows x columns: found {cells} cell; give at least 2")
         cell_px = min(width // self.columns, height // self.rows)
         if cell_px < SMALLEST_CELL_PX:
             raise ValueError(
-                f"source.drawn.size_px: {width} x {height} pixels are too few for {self.rows} x {self.columns} cells; "
+                f"source: size_px: {width} x {height} pixels are too few for {self.rows} x {self.columns} cells; "
                 f"a cell needs {SMALLEST_CELL_PX} pixels a side, found {cell_px}"
             )
-        if self.source.drawn.distractors > cells - 1:
-            raise ValueError(
-                f"source.drawn.distractors: found {self.source.drawn.distractors}; give at most {cells - 1}"
-            )
+        if given.distractors > cells - 1:
+            raise ValueError(f"source: distractors: found {given.distractors}; give at most {cells - 1}")
         if len(set(self.shifts_px)) != len(self.shifts_px):
             raise ValueError("shifts_px: a shift stands twice")
         far = [shift for shift in self.shifts_px if 8 * max(map(abs, shift)) > cell_px]
@@ -96,10 +118,21 @@ class Suite(Strict):
 
 
 def probes(suite: Suite, *, folder: Path) -> list[Probe]:
-    """Two probes per item, a cluster: the thing is there (yes), and a foil of its shape stands in its place (no)."""
-    del folder  # nothing is read
-    drawn = suite.source.drawn
-    grid, rng = suite.grid(), np.random.default_rng(drawn.seed)
+    """Two probes per item, a cluster: the thing is there (yes), and a foil of its shape stands in its place (no).
+
+    In place of a picture of the user stands another one.
+    """
+    source = suite.source.given
+    rng = np.random.default_rng(source.seed)
+    if isinstance(source, DrawnItems):
+        found = _drawn(source, suite.grid(), rng=rng)
+    else:
+        found = _own(read_pictures(source, folder=folder), source, suite.grid(), rng=rng)
+    refuse(twice(found), suite=suite.name)
+    return found
+
+
+def _drawn(drawn: DrawnItems, grid: Grid, *, rng: np.random.Generator) -> list[Probe]:
     found = []
     for k, (shape, colour) in enumerate(pairs_of_looks(drawn.items, rng=rng)):
         foil = str(rng.choice([c for c in COLOURS if c != colour]))
@@ -110,21 +143,41 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
         around = tuple(sprite(*look, grid, place) for look, place in zip(looks, places[1:], strict=True))
         scene = still((sprite(shape, colour, grid, places[0]), *around), grid, rng=rng)
         gone = replace(scene, sprites=(sprite(shape, foil, grid, places[0]), *around))
-        for there, shown in (("yes", scene), ("no", gone)):
-            found.append(
-                Probe(
-                    probe_id=f"item-{k:04d}-{there}",
-                    task=TASK,
-                    question=f"Is there a {colour} {shape} in the image?",
-                    options=("yes", "no"),
-                    gold=0 if there == "yes" else 1,
-                    evidence=Segment(segment_id=f"item-{k:04d}-{there}", kind="image", scenes=(shown,)),
-                    backgrounds=(),
-                    cluster_id=f"item-{k:04d}",
-                )
-            )
-    refuse(twice(found), suite=suite.name)
+        question = f"Is there a {colour} {shape} in the image?"
+        found += _pair(f"item-{k:04d}", question, scene, gone, cluster_id=f"item-{k:04d}")
     return found
+
+
+def _own(things: Sequence[Thing], source: OwnItems, grid: Grid, *, rng: np.random.Generator) -> list[Probe]:
+    found = []
+    for thing in things:
+        foil, *around = others(thing, things, n=1 + source.distractors, rng=rng)
+        places = [int(c) for c in rng.permutation(grid.n_cells)[: 1 + len(around)]]
+        beside = tuple(one.at(grid, place) for one, place in zip(around, places[1:], strict=True))
+        scene = still((thing.at(grid, places[0]), *beside), grid, rng=rng)
+        instead = foil.at(grid, places[0])
+        assert isinstance(instead, Picture)  # the user's things are pictures
+        gone = replace(scene, pictures=(instead, *scene.pictures[1:]))
+        question = f"Is there a picture of this in the image: {thing.caption}?"
+        found += _pair(thing.name, question, scene, gone, cluster_id=thing.cluster_id)
+    return found
+
+
+def _pair(name: str, question: str, scene: Scene, gone: Scene, *, cluster_id: str) -> list[Probe]:
+    """The item there and not there."""
+    return [
+        Probe(
+            probe_id=f"{name}-{there}",
+            task=TASK,
+            question=question,
+            options=("yes", "no"),
+            gold=gold,
+            evidence=Segment(segment_id=f"{name}-{there}", kind="image", scenes=(shown,)),
+            backgrounds=(),
+            cluster_id=cluster_id,
+        )
+        for gold, (there, shown) in enumerate((("yes", scene), ("no", gone)))
+    ]
 
 
 def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[int] | None = None) -> Iterator[Trial]:
@@ -135,14 +188,13 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
     chosen = chosen_slots(slots, n_slots=suite.segments, suite=suite.name)
     # An item's two probes follow one another, so that both have yes at the same place and half of the items first.
     for probe, order in zip(probes, option_orders(probes, rule="balanced", seed=seed), strict=True):
-        scene, home_grid = probe.evidence.scenes[0], suite.grid()
-        places = tuple(_place(one.centre_xy, home_grid) for one in scene.sprites)
+        scene = probe.evidence.scenes[0]
         for shift in suite.shifts_px:
             grid = suite.grid(shift)
             for slot in chosen:
                 row, column = grid.cell(slot)
                 name = f"{probe.probe_id}/{shift[0]},{shift[1]}/{row},{column}"
-                shown = moved(scene, grid, home=places[0], to=slot, places=places)
+                shown = moved(scene, grid, to=slot, home_grid=suite.grid())
                 yield Trial(
                     trial_id=name,
                     probe=probe,
@@ -157,8 +209,3 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
                         ("shift", f"{shift[0]},{shift[1]}"),
                     ),
                 )
-
-
-def _place(centre_xy: tuple[float, float], grid: Grid) -> int:
-    """The cell of a point."""
-    return int(centre_xy[1] * grid.rows) * grid.columns + int(centre_xy[0] * grid.columns)

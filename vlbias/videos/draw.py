@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import av
 import cv2
@@ -19,9 +19,10 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
-from vlbias.records import FramesTHWC, Scene, Sprite, digest
+from vlbias.records import FramesTHWC, Picture, Scene, Sprite, digest
+from vlbias.videos import media
+from vlbias.videos._forms import FORMS
 
-Points: TypeAlias = tuple[tuple[float, float], ...]
 Field: TypeAlias = npt.NDArray[np.float32]
 _SUBPIXEL_BITS = 4
 _BT709 = 1
@@ -111,6 +112,8 @@ def _times(scene: Scene) -> list[float]:
 def _draw(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
     rng = np.random.default_rng(scene.seed)
     backdrop_HWC = _backdrop(scene, rng)
+    for picture in scene.pictures:
+        _hang(picture, backdrop_HWC)
     drawn = []
     for time_s in times_s:
         image_HWC = backdrop_HWC.copy()
@@ -120,6 +123,25 @@ def _draw(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
         image_HWC += _GRAIN_LEVELS * rng.standard_normal(image_HWC.shape[:2], dtype=np.float32)[:, :, None]
         drawn.append(np.clip(np.rint(image_HWC), 0, 255).astype(np.uint8))
     return np.stack(drawn)
+
+
+def _hang(picture: Picture, image_HWC: Field) -> None:
+    """Lay one picture over the image, in place; a file that has changed is refused."""
+    path = Path(picture.path)
+    found = sha256_of_file(path) if path.is_file() else "missing"
+    if found != picture.sha256:
+        raise BadInput(f"{path}: sha256 is {found}, the scene was made of {picture.sha256}; restore the file")
+    shown_HWC = media.image(path)[0]
+    height, width = image_HWC.shape[:2]
+    left, top, right, bottom = (round(v * s) for v, s in zip(picture.box_xyxy, (width, height) * 2, strict=True))
+    scale = min((right - left) / shown_HWC.shape[1], (bottom - top) / shown_HWC.shape[0])
+    size = max(1, int(shown_HWC.shape[1] * scale)), max(1, int(shown_HWC.shape[0] * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small_HWC = cv2.resize(shown_HWC, size, interpolation=way).astype(np.float32)
+    x, y = left + (right - left - size[0]) // 2, top + (bottom - top - size[1]) // 2
+    if x < 0 or y < 0 or x + size[0] > width or y + size[1] > height:
+        raise BadInput(f"{path}: its box {picture.box_xyxy} does not lie in the frame")
+    image_HWC[y : y + size[1], x : x + size[0]] = small_HWC
 
 
 def _lay(sprite: Sprite, image_HWC: Field, after_half_s: float) -> None:
@@ -188,74 +210,6 @@ _TEXTURES: dict[str, Callable[[Any, Any, np.random.Generator], Any]] = {
     "gradient": _gradient,
     "speckle": _speckle,
 }
-
-
-# --- forms, in a frame where a sprite's half height is 1, x to the right, y down
-
-
-def _round(radius_x: float, radius_y: float, *, centre: tuple[float, float] = (0, 0)) -> Points:
-    turns = [2 * math.pi * k / 32 for k in range(32)]
-    return tuple((centre[0] + radius_x * math.cos(a), centre[1] + radius_y * math.sin(a)) for a in turns)
-
-
-def _star() -> Points:
-    reach = [(1.05 if k % 2 == 0 else 0.42, math.pi * k / 5 - math.pi / 2) for k in range(10)]
-    return tuple((r * math.cos(a), r * math.sin(a)) for r, a in reach)
-
-
-def _box(x: float, y: float, *, shift_y: float = 0) -> Points:
-    return ((-x, shift_y - y), (x, shift_y - y), (x, shift_y + y), (-x, shift_y + y))
-
-
-def _closed(points: Points) -> Points:
-    return (*points, points[0])
-
-
-_CORNERS: dict[str, Points] = {  # the seven strokes of a digit
-    "a": ((-0.55, -0.85), (0.55, -0.85)),
-    "b": ((0.55, -0.85), (0.55, 0)),
-    "c": ((0.55, 0), (0.55, 0.85)),
-    "d": ((-0.55, 0.85), (0.55, 0.85)),
-    "e": ((-0.55, 0), (-0.55, 0.85)),
-    "f": ((-0.55, -0.85), (-0.55, 0)),
-    "g": ((-0.55, 0), (0.55, 0)),
-}
-_DIGITS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
-Stroke: TypeAlias = tuple[Literal["fill", "line", "cut"], Points, float]
-
-_FIGURES: dict[str, tuple[Stroke, ...]] = {
-    "circle": (("fill", _round(1, 1), 0),),
-    "square": (("fill", _box(0.9, 0.9), 0),),
-    "triangle": (("fill", ((0, -1), (1, 0.9), (-1, 0.9)), 0),),
-    "ring": (("fill", _round(1, 1), 0), ("cut", _round(0.6, 0.6), 0)),
-    "frame": (("fill", _box(0.95, 0.95), 0), ("cut", _box(0.55, 0.55), 0)),
-    "cross": (("line", ((-0.85, -0.85), (0.85, 0.85)), 0.42), ("line", ((-0.85, 0.85), (0.85, -0.85)), 0.42)),
-    "plus": (("line", ((-1, 0), (1, 0)), 0.45), ("line", ((0, -1), (0, 1)), 0.45)),
-    "diamond": (("fill", ((0, -1.05), (0.8, 0), (0, 1.05), (-0.8, 0)), 0),),
-    "funnel": (("fill", ((-1, -0.9), (1, -0.9), (0, 1)), 0),),
-    "bars": tuple(("fill", _box(1, 0.2, shift_y=y), 0) for y in (-0.8, 0, 0.8)),
-    "ellipse": (("fill", _round(1.15, 0.5), 0),),
-    "star": (("fill", _star(), 0),),
-    "dot": (("fill", _round(1, 1), 0),),
-    "heart": (
-        ("fill", _round(0.52, 0.52, centre=(-0.46, -0.4)), 0),
-        ("fill", _round(0.52, 0.52, centre=(0.46, -0.4)), 0),
-        ("fill", ((-0.93, -0.15), (0.93, -0.15), (0, 1)), 0),
-    ),
-    "moon": (("fill", _round(1, 1), 0), ("cut", _round(0.85, 0.85, centre=(0.5, -0.15)), 0)),
-    "house": (("fill", ((0, -1), (1, -0.1), (-1, -0.1)), 0), ("fill", _box(0.65, 0.55, shift_y=0.45), 0)),
-    "tree": (("fill", ((0, -1.05), (0.75, 0.4), (-0.75, 0.4)), 0), ("fill", _box(0.18, 0.35, shift_y=0.65), 0)),
-    "flag": (("line", ((-0.6, -1), (-0.6, 1)), 0.22), ("fill", ((-0.6, -1), (0.9, -0.5), (-0.6, 0.05)), 0)),
-    "anchor": (
-        ("line", ((0, -0.9), (0, 0.85)), 0.25),
-        ("line", ((-0.5, -0.45), (0.5, -0.45)), 0.25),
-        ("line", ((-0.85, 0.2), (-0.6, 0.75), (0, 0.95), (0.6, 0.75), (0.85, 0.2)), 0.25),
-    ),
-}
-_DIGIT_FORMS: dict[str, tuple[Stroke, ...]] = {
-    str(digit): tuple(("line", _CORNERS[corner], 0.3) for corner in strokes) for digit, strokes in enumerate(_DIGITS)
-}
-FORMS = _FIGURES | _DIGIT_FORMS
 
 
 # --- the film

@@ -1,0 +1,102 @@
+"""The user's own pictures in the spatial probes: whole, in their cells, checked against their hashes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vlbias.disk import sha256_of_file
+from vlbias.errors import BadInput, BadSuite
+from vlbias.probes import canvas, grid, needle
+from vlbias.records import Picture, Scene
+from vlbias.strictyaml import parse
+from vlbias.videos.draw import snapshots
+
+SOURCES = {
+    "grid": (grid, "source: {pictures: {file: p.jsonl, media: media, size_px: [96, 96], distractors: 2}}"),
+    "canvas": (canvas, "size_px: [96, 96]\nrows: 3\ncolumns: 3\nsource: {pictures: {file: p.jsonl, media: media}}"),
+    "needle": (needle, "size_px: [64, 64]\nimages: 2\nsource: {pictures: {file: p.jsonl, media: media}}"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve plain pictures twice as wide as high, each of its own grey."""
+    (tmp_path / "media").mkdir()
+    lines = []
+    for k in range(12):
+        file = tmp_path / "media" / f"{k}.png"
+        Image.new("RGB", (40, 20), (60 + 15 * k,) * 3).save(file)
+        lines.append({"probe_id": f"p{k}", "path": f"{k}.png", "sha256": sha256_of_file(file),
+                      "caption": f"grey number {k}", "cluster_id": f"c{k}"})  # fmt: skip
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def suite_of(kind: str):
+    module, source = SOURCES[kind]
+    head = f"name: own\nkind: {kind}\nversion: 1\ndescription: x\nlicence: x\n"
+    return module, parse(head + source, where="own.yaml", model=module.Suite, error=BadSuite)
+
+
+def test_a_picture_lies_whole_and_in_proportion_in_the_middle_of_its_box(folder):
+    file = folder / "media" / "9.png"
+    picture = Picture(path=str(file), sha256=sha256_of_file(file), box_xyxy=(0.5, 0.5, 1.0, 1.0))
+    scene = Scene(sprites=(), pictures=(picture,), backdrop_rgb=(0, 0, 0), texture="plain", duration_s=1.0, fps=1.0,
+                  size_wh_px=(80, 80), seed=0)  # fmt: skip
+    image = snapshots(scene, (0.5,))[0].mean(axis=2)
+    assert image[51:69, 41:79].min() > 180 and image[:49].max() < 10 and image[71:].max() < 10, "40 x 20 in 40 x 40"
+    Image.new("RGB", (40, 20)).save(file)
+    with pytest.raises(BadInput, match="restore the file"):
+        snapshots(scene, (0.5,))
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_own_pictures_are_asked_at_every_place(kind, folder):
+    module, suite = suite_of(kind)
+    probes = module.probes(suite, folder=folder)
+    trials = list(module.trials(probes, suite=suite, seed=0))
+    assert len(trials) == len({t.trial_id for t in trials}) and {p.cluster_id for p in probes} == {
+        f"c{k}" for k in range(12)
+    }
+    one = trials[5]
+    image = snapshots(one.segments[0].scenes[0], (0.5,))[0]
+    assert np.isfinite(image).all() and len(one.segments[0].scenes[0].pictures) >= 1
+
+
+def test_the_grid_moves_a_picture_and_puts_another_in_its_place_when_absent(folder):
+    module, suite = suite_of("grid")
+    trials = list(module.trials(module.probes(suite, folder=folder), suite=suite, seed=0))
+    there = [t for t in trials if t.probe.probe_id == "p0-yes"]
+    gone = [t for t in trials if t.probe.probe_id == "p0-no"]
+    for trial in there:
+        row, column = (int(v) for v in dict(trial.factors)["cell"].split(","))
+        first = trial.segments[0].scenes[0].pictures[0]
+        middle = [(a + b) / 2 for a, b in zip(first.box_xyxy[:2], first.box_xyxy[2:], strict=True)]
+        assert first.path.endswith("0.png") and middle == pytest.approx([(column + 0.5) / 3, (row + 0.5) / 3])
+    for a, b in zip(there, gone, strict=True):
+        one, other = (t.segments[0].scenes[0].pictures for t in (a, b))
+        assert one[0].path != other[0].path and one[0].box_xyxy == other[0].box_xyxy and one[1:] == other[1:]
+
+
+def test_bad_pictures_are_named_line_by_line(folder):
+    lines = [json.loads(line) for line in (folder / "p.jsonl").read_text().splitlines()]
+    lines[0]["sha256"] = "0" * 64
+    lines[1]["path"] = "../p.jsonl"
+    lines[3]["caption"] = lines[2]["caption"]
+    (folder / "p.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    module, suite = suite_of("canvas")
+    with pytest.raises(BadSuite) as told:
+        module.probes(suite, folder=folder)
+    assert all(
+        words in str(told.value) for words in ("p.jsonl:1: ", "the item says 000", "leaves the folder", "stands twice")
+    )
+
+
+def test_too_few_others_to_stand_around_are_told(folder):
+    (folder / "p.jsonl").write_text("".join((folder / "p.jsonl").read_text().splitlines(keepends=True)[:3]))
+    module, suite = suite_of("grid")
+    with pytest.raises(BadSuite, match="2 others to stand beside it; 3 are needed"):
+        module.probes(suite, folder=folder)

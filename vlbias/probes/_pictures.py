@@ -1,0 +1,109 @@
+"""Pictures of the user with captions, and drawn things in their place: what spatial probes put into cells."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import numpy as np
+from pydantic import Field
+
+from vlbias.disk import sha256_of_file
+from vlbias.errors import BadSuite
+from vlbias.probes._cells import Grid, hung, sprite
+from vlbias.probes._choices import Strict
+from vlbias.probes._lines import Line, Text, lines
+from vlbias.probes._order_suites import REMEDY, FileSource
+from vlbias.probes._paths import inside, listed, place
+from vlbias.probes._world import COLOURS, SHAPES
+from vlbias.records import Picture, Sprite
+
+Shown: TypeAlias = Sprite | Picture
+
+
+class PictureItem(Line):
+    """One line: a picture of the media folder, what it shows in words, and the cluster that it belongs to."""
+
+    path: Text
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    caption: Text
+    cluster_id: Text
+
+
+class Pictures(FileSource, Strict):
+    """An item file and its folder of media, both relative to the suite's file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """Something that can stand in a cell: a drawn look (shape, colour) or a picture, and its caption."""
+
+    name: str
+    caption: str
+    cluster_id: str
+    look: tuple[str, str] | None = None
+    picture: tuple[str, str] | None = None
+
+    def at(self, grid: Grid, index: int) -> Shown:
+        """The thing in the middle of a cell."""
+        return sprite(*self.look, grid, index) if self.look else hung(*(self.picture or ("", "")), grid, index)
+
+
+def read_pictures(source: Pictures, *, folder: Path) -> list[Thing]:
+    """The pictures of an item file, checked against their hashes. All bad lines are named in one error."""
+    path, media = (
+        place(text, folder=folder, environment=os.environ, remedy=REMEDY) for text in (source.file, source.media)
+    )
+    if not media.is_dir():
+        raise BadSuite(
+            f"{media}: the folder of media is missing; put it there or set source.pictures.media to its path"
+        )
+    problems: list[str] = []
+    found: list[Thing] = []
+    for number, item in lines(path, PictureItem, problems=problems):
+        file = inside(media, item.path)
+        if isinstance(file, str):
+            problems.append(f"{path}:{number}: {file}")
+        elif (seen := sha256_of_file(file)) != item.sha256:
+            problems.append(f"{path}:{number}: {file}: sha256 is {seen}, the item says {item.sha256}; restore the file")
+        else:
+            found.append(_thing(item, file))
+    twice = sorted({t.caption for t in found if sum(o.caption == t.caption for o in found) > 1})
+    if twice:
+        problems.append(f"{path}: the caption {twice[0]!r} stands twice; two pictures need words that tell them apart")
+    if problems:
+        raise BadSuite(listed(problems))
+    return found
+
+
+def drawn_things(n: int, *, rng: np.random.Generator) -> list[Thing]:
+    """`n` different coloured shapes in an order of chance, each its own cluster; BadSuite where there are fewer."""
+    looks = [(shape, colour) for shape in SHAPES for colour in COLOURS]
+    if n > len(looks):
+        raise BadSuite(f"found {n} things to draw; there are {len(looks)} coloured shapes that differ")
+    chosen = [looks[int(k)] for k in rng.permutation(len(looks))[:n]]
+    return [
+        Thing(name=f"thing-{k:04d}", caption=f"a {colour} {shape}", cluster_id=f"thing-{k:04d}", look=(shape, colour))
+        for k, (shape, colour) in enumerate(chosen)
+    ]
+
+
+def others(thing: Thing, things: Sequence[Thing], *, n: int, rng: np.random.Generator) -> list[Thing]:
+    """`n` things of other clusters, which share neither a drawn shape nor a drawn colour with it, nor its caption."""
+    fit = [t for t in things if t.cluster_id != thing.cluster_id and not _alike(t, thing)]
+    if len(fit) < n:
+        raise BadSuite(f"{thing.name}: found {len(fit)} others to stand beside it; {n} are needed; add more pictures")
+    return [fit[int(k)] for k in rng.permutation(len(fit))[:n]]
+
+
+def _alike(one: Thing, other: Thing) -> bool:
+    if one.look and other.look:
+        return one.look[0] == other.look[0] or one.look[1] == other.look[1]
+    return one.caption == other.caption
+
+
+def _thing(item: PictureItem, file: Path) -> Thing:
+    return Thing(name=item.probe_id, caption=item.caption, cluster_id=item.cluster_id, picture=(str(file), item.sha256))
