@@ -90,7 +90,12 @@ class Correction(Protocol):
 
 
 class Calibration(Protocol):
-    """After: fitted on answers, applied to other answers."""
+    """After: fitted on answers, applied to other answers.
+
+    One that needs more of an answer than a stored row holds has one more function: `observed(model)`, a context manager
+    that gives the model unchanged but for answers that tell it (`Answer.segment_attention_LS`). All its answers are
+    then asked under it, those to fit on and those to correct.
+    """
 
     def needs(self, setting: Setting) -> None:
         """Raises NotApplicable, with what is missing and what would give it."""
