@@ -81,6 +81,12 @@ def test_weights_are_those_of_the_seed_and_nobody_else_s_chance_is_used(model) -
     assert torch.equal(first, second) and not torch.equal(first, third)
 
 
+def test_rows_of_a_gpu_are_not_had_on_a_cpu(monkeypatch) -> None:
+    monkeypatch.setitem(toy.SHAPES, "tiny", SMALL)
+    only = ["sweep_gpu_12q_over_naive", "sweep_gpu_1q_over_naive", "sweep_toy_1q_over_naive"]
+    assert [row.name for row in sweep.rows(only=only, device="cpu", seed=0)] == ["sweep_toy_1q_over_naive"]
+
+
 def test_an_unknown_row_is_named() -> None:
     with pytest.raises(UnknownName, match="did you mean sweep_token_ratio"):
         list(sweep.rows(only=["sweep_token_ration"], device="cpu", seed=0))

@@ -33,6 +33,8 @@ NAMES = (
     "sweep_toy_6q_over_naive",
     "sweep_toy_6q_over_generate_loop",
     "sweep_toy_1q_over_naive",
+    "sweep_gpu_12q_over_naive",
+    "sweep_gpu_1q_over_naive",
     "sweep_decodes_per_clip",
     "analysis_1177x11_s",
 )
@@ -47,10 +49,12 @@ def rows(*, only: Collection[str] | None, device: str, seed: int, shape: str = "
     """The rows named; ratios are CPU time on the CPU and device time on CUDA.
 
     Naive is one forward per prompt, everything decoded to tensors, encoded and prefilled again. The generate loop is
-    what Video-LevelGauge's script does: `generate` of 8 tokens per slot and question.
+    what Video-LevelGauge's script does: `generate` of 8 tokens per slot and question. Rows with
+    `gpu` in their name are had on CUDA alone, and are meant for the shape 7b: 12 suffixes stand for three questions
+    under four orders of their options.
     """
     wanted = chosen(only, names=NAMES)
-    if any(name.startswith("sweep_") and name != "sweep_decodes_per_clip" for name in wanted):
+    if any(name.startswith("sweep_") and name != NAMES[-2] for name in wanted):
         yield from _sweeps(wanted, device=device, seed=seed, shape=toy.SHAPES[shape])
     if "sweep_decodes_per_clip" in wanted:
         yield at_most(1, Row(name="sweep_decodes_per_clip", value=_decodes_per_clip(), unit="decodes"))
@@ -65,8 +69,9 @@ def _sweeps(wanted: Collection[str], *, device: str, seed: int, shape: toy.Shape
     if model.sharing is None:
         raise ModelError(f"bench sweep: the model shares nothing: {model.identity.sharing}")
     rng = np.random.default_rng(seed)
-    six = [p for slot in toy.sweep(shape, n_slots=N_SLOTS, n_questions=6, rng=rng) for p in slot]
-    one = [p for slot in toy.sweep(shape, n_slots=N_SLOTS, n_questions=1, rng=rng) for p in slot]
+    six, one, twelve = (
+        [p for slot in toy.sweep(shape, n_slots=N_SLOTS, n_questions=n, rng=rng) for p in slot] for n in (6, 1, 12)
+    )
     if set(NAMES[:4]) & set(wanted):
         yield from (row for row in _exactness(model, six) if row.name in wanted)
     naive, loop = (lambda p: model.score_apart([p])), (lambda p: model.generate([p], max_new_tokens=NEW_TOKENS))
@@ -74,8 +79,10 @@ def _sweeps(wanted: Collection[str], *, device: str, seed: int, shape: toy.Shape
         ("sweep_toy_6q_over_naive", naive, six, 5),
         ("sweep_toy_6q_over_generate_loop", loop, six, 8),
         ("sweep_toy_1q_over_naive", naive, one, 1.6),
+        ("sweep_gpu_12q_over_naive", naive, twelve, 12),
+        ("sweep_gpu_1q_over_naive", naive, one, 1.5),
     ):
-        if name in wanted:
+        if name in wanted and ("gpu" not in name or torch.device(device).type == "cuda"):
             yield at_least(goal, _against(model, asked_alone, prompts, device).row(name))
 
 
