@@ -345,12 +345,12 @@ def test_a_method_by_attention_weights_changes_the_answer_and_leaves_no_trace(te
     assert (adapter.score(asked), adapter.generate(asked, max_new_tokens=3)) == (plain, words)
 
 
-@pytest.mark.parametrize("text", ["found_in_the_middle", "uac"])
 @pytest.mark.parametrize("kind", [kind for kind in FAMILIES if kind != "qwen2_5_vl"])
-def test_blank_twins_lie_as_their_prompts_do_in_every_family(kind, text, adapters, prompt_of) -> None:
+def test_blank_twins_lie_as_their_prompts_do_in_every_family(kind, adapters, prompt_of) -> None:
     adapter, prompt = adapters(kind), prompt_of((0, 1, 2, 3))
     plain = adapter.score([prompt])[0]
-    with method_of(text).applied(adapter) as patched:
+    # Of the methods, this one compares token by token.
+    with method_of("uac").applied(adapter) as patched:
         found = patched.score([prompt])[0]
     assert not isinstance(found, Fault), found
     assert np.abs(np.subtract(found.logprobs, plain.logprobs)).max() > 1e-4
