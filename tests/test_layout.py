@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "strictyaml": {"errors"},
     "config": SPEECH | {"rooms", "strictyaml"},
     "videos": {"errors", "records", "disk"},
-    "probes": {"errors", "records", "strictyaml", "disk"},
+    "probes": {"errors", "records", "strictyaml", "disk", "formats"},
     "prompts": {"errors", "records", "probes"},
     "replies": {"errors", "records"},
     "disk": {"errors"},
@@ -49,9 +49,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "likeness": SPEECH | {"metrics"},
     "transfer": SPEECH | {"arms", "athand", "debias", "debiasing", "likeness", "proof", "store"},
     "shortcuts": SPEECH | {"rooms", "formats", "metrics"},
+    "observer": SPEECH | {"metrics"},
+    "debiascheck": SPEECH
+    | {"arms", "athand", "debias", "debiasing", "metrics", "observer", "prompts", "proof", "run", "selfcheck"},
+    "debiaspage": {"arms", "debiascheck", "selfcheck"},
     "audit": SPEECH | {"formats", "metrics", "shortcuts"},
     "power": SPEECH | {"metrics", "store"},
-    "fingerprint": SPEECH | {"scoring", "store", "reports"},
+    "lengths": SPEECH | {"scoring", "store", "reports"},
+    "fingerprint": SPEECH | {"scoring", "store", "reports", "lengths"},
     "dryrun": SPEECH | {"rooms", "config", "plan", "run", "prompts", "schedule", "session", "power"},
     "static_pe": SPEECH | {"metrics", "models", "videos"},
     "doctor": SPEECH | {"rooms", "videos", "models", "canary", "organisms"},
@@ -66,13 +71,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
     "responders": SPEECH | {"rooms", "config", "plan", "session", "store", "scoring"},
     "selfcheck": SPEECH | {"responders", "metrics"},
+    "groundtruth": SPEECH | {"organisms", "probes", "prompts", "metrics"},
+    "groundtruth_page": SPEECH | {"groundtruth"},
     "validity": {"selfcheck", "power", "metrics"},
     "recovery": SPEECH | {"rooms", "config", "plan", "prompts", "selfcheck", "metrics"},
     "order_page": SPEECH | {"scoring", "recovery", "reports"},
     "commands": SPEECH
     | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint", "audit"}
     | {"shortcuts", "static_pe", "recovery", "order_page"}
-    | {"debiasing", "transfer", "reports", "organisms"},
+    | {"debiasing", "debiascheck", "debiaspage", "transfer", "reports", "organisms", "groundtruth", "groundtruth_page"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }
 TORCH = {"torch", "transformers", "open_clip", "torchvision", "torchcodec"}

@@ -45,11 +45,13 @@ class Picture:
     """An image file that lies in a drawn scene, whole and with its sides in proportion, in the middle of a box.
 
     `box_xyxy` is in sides of the frame; what it leaves free shows the backdrop. `sha256` is of the file's bytes.
+    `mirrored` exchanges its left and right.
     """
 
     path: str
     sha256: str
     box_xyxy: tuple[float, float, float, float]
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

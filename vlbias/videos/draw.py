@@ -132,6 +132,8 @@ def _hang(picture: Picture, image_HWC: Field) -> None:
     if found != picture.sha256:
         raise BadInput(f"{path}: sha256 is {found}, the scene was made of {picture.sha256}; restore the file")
     shown_HWC = media.image(path)[0]
+    if picture.mirrored:
+        shown_HWC = np.ascontiguousarray(shown_HWC[:, ::-1])
     height, width = image_HWC.shape[:2]
     left, top, right, bottom = (round(v * s) for v, s in zip(picture.box_xyxy, (width, height) * 2, strict=True))
     scale = min((right - left) / shown_HWC.shape[1], (bottom - top) / shown_HWC.shape[0])

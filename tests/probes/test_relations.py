@@ -1,0 +1,135 @@
+"""Questions about relations are true or false as they say, in the image that goes with them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vlbias.errors import BadSuite
+from vlbias.probes import _statements, relations
+from vlbias.strictyaml import parse
+from vlbias.videos.draw import snapshots
+
+HEAD = "name: tiny\nkind: relations\nversion: 1\ndescription: x\nlicence: x\n"
+DRAWN = "source: {drawn: {items: 8, seed: 3, size_px: [64, 64]}}\n"
+
+
+def suite_of(more: str = DRAWN) -> relations.Suite:
+    return parse(HEAD + more, where="tiny.yaml", model=relations.Suite, error=BadSuite)
+
+
+def asked(suite: relations.Suite, folder: Path = Path()) -> list:
+    return list(relations.trials(relations.probes(suite, folder=folder), suite=suite, seed=0))
+
+
+def test_every_statement_is_true_of_its_image_as_its_factor_says():
+    checks = {
+        "left of": lambda a, b: a[0] < b[0], "right of": lambda a, b: a[0] > b[0],
+        "above": lambda a, b: a[1] < b[1], "below": lambda a, b: a[1] > b[1],
+    }  # fmt: skip
+    n = 0
+    for trial in asked(suite_of()):
+        told, scene = dict(trial.factors), trial.segments[0].scenes[0]
+        if told["form"] not in ("plain", "symmetry", "negation", "mirror"):
+            continue
+        said = trial.probe.question
+        words = next(w for w in checks if f" {w} " in said)
+        before, after = said.split(f" {words} ")
+        places = [next(s.centre_xy for s in scene.sprites if f" {s.form}" in part) for part in (before, after)]
+        fact = checks[words](*places) != ("not" in before.split())
+        assert fact == (told["true"] == "yes") == (trial.probe.gold == 0)
+        n += 1
+    assert n == 8 * 68
+
+
+def test_the_mirror_twin_is_the_mirrored_image():
+    trials = {t.trial_id: t for t in asked(suite_of())}
+    one = next(t for name, t in trials.items() if "form=mirror" in name)
+    plain = trials[one.trial_id.replace("form=mirror", "form=plain")]
+    images = [snapshots(t.segments[0].scenes[0], (0.5,))[0].astype(int) for t in (one, plain)]
+    assert np.abs(images[0] - images[1][:, ::-1]).mean() < 3 < np.abs(images[0] - images[1]).mean()
+
+
+def test_who_faces_down_has_left_and_right_exchanged():
+    for trial in asked(suite_of()):
+        told = dict(trial.factors)
+        if told["form"] == "perspective":
+            thing, tip = trial.segments[0].scenes[0].sprites
+            in_image = "on the left" if thing.centre_xy[0] < tip.centre_xy[0] else "on the right"
+            assert (trial.probe.options[0] == in_image) == (told["facing"] == "up")
+            assert tip.form == {"up": "triangle", "down": "funnel"}[told["facing"]]
+
+
+def test_right_answers_stand_evenly_at_every_letter():
+    places: dict[str, list[int]] = {}
+    for trial in asked(suite_of(DRAWN.replace("items: 8", "items: 12"))):
+        places.setdefault(dict(trial.factors)["form"], []).append(trial.gold_displayed)
+    assert all(len(set(np.bincount(found))) == 1 for found in places.values()), places
+
+
+@pytest.mark.parametrize(
+    "said", ["The cat was left of the dog.", "It is what it is.", "The cat is not left of the dog."]
+)
+def test_a_statement_that_cannot_be_negated_by_rule_is_refused(said):
+    with pytest.raises(BadSuite, match="cannot be negated"):
+        _statements.negated(said)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("forms: [symmetry]\n" + DRAWN, "symmetry is compared with plain"),
+        ("forms: [plain, ternary]\n" + DRAWN, "ternary is compared with binary"),
+        ("forms: [plain, plain]\n" + DRAWN, "one stands twice"),
+        ("source: {vsr: {file: v.jsonl, media: m}}", "captions cannot be made|symmetry cannot be made"),
+        ("source: {}", "found no source"),
+    ],
+)
+def test_forms_that_cannot_be_asked_are_refused(more, words):
+    with pytest.raises(BadSuite, match=words):
+        suite_of(more)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "m").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "mug_left_of_plate.png", "mug_right_of_plate.png"):
+        Image.fromarray(rng.integers(0, 255, (31, 41, 3), dtype=np.uint8)).save(tmp_path / "m" / name)
+    row = {"image": "a.png", "caption": "The cat is left of the dog.", "label": 1, "relation": "left of"}
+    (tmp_path / "v.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "caption": "The cat is on the dog."}))
+    sides = ["left of", "right of"]
+    items = [
+        {"image_path": f"mug_{s.replace(' ', '_')}_plate.png", "caption_options": [f"A mug {t} a plate" for t in both]}
+        for s, both in zip(sides, (sides, sides[::-1]), strict=True)
+    ]
+    (tmp_path / "w.json").write_text(json.dumps(items))
+    return tmp_path
+
+
+def test_rows_of_vsr_are_asked_with_their_negation_and_mirror_where_a_side_is_named(folder):
+    suite = suite_of("forms: [plain, negation, mirror]\ntemplates: 2\nsource: {vsr: {file: v.jsonl, media: m}}")
+    trials = asked(suite, folder)
+    forms = [dict(t.factors)["form"] for t in trials]
+    assert (forms.count("plain"), forms.count("negation"), forms.count("mirror")) == (2 * (2 + 2), 2, 1)
+    mirror = next(t for t in trials if dict(t.factors)["form"] == "mirror")
+    assert "right of the dog" in mirror.probe.question and mirror.probe.gold == 0
+    images = [snapshots(t.segments[0].scenes[0], (0.5,))[0].astype(int) for t in (mirror, trials[0])]
+    assert images[0].shape == (30, 40, 3) or images[0].shape == (32, 40, 3)
+    assert np.abs(images[0] - images[1][:, ::-1]).mean() < 3
+
+
+def test_images_of_whatsup_that_show_the_same_things_are_one_cluster(folder):
+    suite = suite_of("forms: [captions]\nsource: {whatsup: {file: w.json, media: m}}")
+    trials = asked(suite, folder)
+    assert {t.probe.cluster_id for t in trials} == {"mug_plate"} and len(trials) == 2
+    assert {dict(t.factors)["shown"] for t in trials} == {"left of", "right of"}
+    assert [t.gold_displayed for t in trials] == [0, 1]
+
+
+def test_a_row_without_its_image_is_named(folder):
+    (folder / "m" / "a.png").unlink()
+    with pytest.raises(BadSuite, match="row 1: .*missing"):
+        asked(suite_of("forms: [plain]\nsource: {vsr: {file: v.jsonl, media: m}}"), folder)

@@ -1,0 +1,156 @@
+"""The relations probe: where does one thing stand beside another, asked in ways whose answers must agree.
+
+Twins after VSR (arXiv 2205.00363), What'sUp (arXiv 2310.19785), SpinBench (arXiv 2509.25390) and the lexical control of
+arXiv 2606.01914: the mirrored image with sides exchanged, the same fact told from the other thing, its negation, its
+opposite, two options and then a third, a viewer who looks the other way. A constant answer gets no pair right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from vlbias.errors import BadSuite
+from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
+from vlbias.probes._order_suites import FileSource, chosen_slots
+from vlbias.probes._relation_asks import drawn_asks, told_asks
+from vlbias.probes._relation_files import read_rows
+from vlbias.probes._relation_scenes import pairs
+from vlbias.probes._soundness import refuse, twice
+from vlbias.probes._statements import RELATIONS, TEMPLATES
+from vlbias.records import Probe, Trial
+
+METRICS = ("relations", "failures")
+Form = Literal["plain", "symmetry", "negation", "mirror", "captions", "binary", "ternary", "perspective"]
+FORMS: tuple[Form, ...] = ("plain", "symmetry", "negation", "mirror", "captions", "binary", "ternary", "perspective")
+Style = Literal["visual_first", "visual_last", "visual_between"]
+ONLY_DRAWN = ("symmetry", "binary", "ternary", "perspective")
+
+
+class DrawnPairs(Strict):
+    """How many pairs of things to draw, from which seed, in images of which size."""
+
+    items: Annotated[int, Field(ge=2, le=100_000)]
+    seed: Annotated[int, Field(ge=0)] = 0
+    size_px: tuple[Pixels, Pixels] = (336, 336)
+
+
+class Source(Strict):
+    """Where the items come from: exactly one of drawing and the user's copy of VSR or What'sUp."""
+
+    drawn: DrawnPairs | None = None
+    vsr: FileSource | None = None
+    whatsup: FileSource | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Source:
+        given = [name for name, value in self if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"found {' and '.join(given) or 'no source'}; give exactly one of drawn, vsr, whatsup")
+        return self
+
+
+class Suite(Strict):
+    """What stands in the YAML of a suite of this kind.
+
+    `forms` are the ways of asking; `templates` counts the wordings of a plain statement and `styles` says where the
+    image stands; the first template and style go with every form, the others with `plain` only.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    kind: Literal["relations"]
+    version: int | str
+    description: str
+    licence: str
+    forms: Annotated[tuple[Form, ...], Field(min_length=1)] = FORMS
+    templates: Annotated[int, Field(ge=1, le=len(TEMPLATES))] = len(TEMPLATES)
+    styles: Annotated[tuple[Style, ...], Field(min_length=1)] = ("visual_first", "visual_last", "visual_between")
+    prompt: PromptChoice = PromptChoice()
+    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
+    source: Source
+
+    @property
+    def segments(self) -> int:
+        """There is one slot: every question has an image of its own."""
+        return 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Suite:
+        for name, values in (("forms", self.forms), ("styles", self.styles)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: one stands twice")
+        wants = {"vsr": ("plain", "negation", "mirror"), "whatsup": ("captions",)}
+        for source, fit in wants.items():
+            odd = [form for form in self.forms if form not in fit]
+            if getattr(self.source, source) and odd:
+                raise ValueError(f"forms: {odd[0]} cannot be made of rows of {source}; give some of {', '.join(fit)}")
+        twins = set(self.forms) & {"symmetry", "negation", "mirror"}
+        if twins and "plain" not in self.forms:
+            raise ValueError(f"forms: {min(twins)} is compared with plain; add plain")
+        if "ternary" in self.forms and "binary" not in self.forms:
+            raise ValueError("forms: ternary is compared with binary; add binary")
+        if self.prompt.style == "cloze" and set(self.forms) & {"captions", "binary", "ternary"}:
+            raise ValueError("prompt.style: cloze shows no options, so captions, binary and ternary cannot be asked")
+        return self
+
+
+def probes(suite: Suite, *, folder: Path) -> list[Probe]:
+    """One probe for every question about every image; a cluster is a pair of things, or the images of one group."""
+    found = _asks(suite, folder=folder)
+    refuse(twice(found), suite=suite.name)
+    return found
+
+
+def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[int] | None = None) -> Iterator[Trial]:
+    """Each question in its styles; both orders of two options, the others as they are balanced over items.
+
+    The factors are those of the question (`form`, `item`, `shown`, `base`, `template`, `true`, ...) and `placement`.
+    """
+    del seed  # orders go by the number of the item, so that twins have their answers at the same letters
+    chosen_slots(slots, n_slots=suite.segments, suite=suite.name)
+    number: dict[str, int] = {}
+    for probe in probes:
+        told = dict(part.split("=", 1) for part in probe.probe_id.split("/"))
+        k = number.setdefault(told["item"], len(number))
+        # Among the images of an item the right caption stands at each letter once: no one letter gets a pair right.
+        shown = RELATIONS.index(told["shown"]) if suite.source.drawn else 0  # type: ignore[arg-type]
+        turn = k + (shown if told["form"] == "captions" else 0) + (told.get("facing") == "down")
+        orders = [(0, 1), (1, 0)] if told["form"] == "binary" else [_turned(len(probe.options), turn)]
+        several = told["form"] == "plain" and told["template"] == "1"
+        for style in suite.styles if several else suite.styles[:1]:
+            for order in orders:
+                name = f"{probe.probe_id}/{style}/{'-'.join(map(str, order))}"
+                yield Trial(
+                    trial_id=name,
+                    probe=probe,
+                    slot=0,
+                    n_slots=suite.segments,
+                    segments=(probe.evidence,),
+                    option_order=order,
+                    factors=tuple(sorted({**told, "placement": style}.items())),
+                )
+
+
+def _turned(n: int, k: int) -> tuple[int, ...]:
+    """The options from the k-th on and then those before it: over the items every one stands everywhere."""
+    return tuple((place + k) % n for place in range(n))
+
+
+def _asks(suite: Suite, *, folder: Path) -> list[Probe]:
+    drawn, source = suite.source.drawn, suite.source
+    if drawn:
+        rng = np.random.default_rng(drawn.seed)
+        made = pairs(drawn.items, size_px=drawn.size_px, rng=rng)
+        return [probe for pair in made for probe in drawn_asks(pair, forms=suite.forms, templates=suite.templates)]
+    rows = read_rows(source.vsr, "vsr", folder=folder) if source.vsr else None
+    if rows is None:
+        assert source.whatsup is not None  # the source holds exactly one
+        rows = read_rows(source.whatsup, "whatsup", folder=folder)
+    found = [probe for row in rows for probe in told_asks(row, forms=suite.forms, templates=suite.templates)]
+    if not found:
+        raise BadSuite(f"suite {suite.name}: no row can be asked in the forms {', '.join(suite.forms)}")
+    return found
