@@ -102,15 +102,16 @@ def through(arm: Arm, *, seed: int) -> Callable[[Sequence[Prompt], Asking], Rows
 
 def distinct(prompts: Sequence[Prompt], asking: Asking, *, size: int) -> Rows:
     """One row per prompt, in batches of `size`; prompts with the same content are asked once."""
+    contents = [_content(one, asking) for one in prompts]
     firsts: dict[str, int] = {}
-    for k, one in enumerate(prompts):
-        firsts.setdefault(_content(one, asking), k)
+    for k, content in enumerate(contents):
+        firsts.setdefault(content, k)
     places = sorted(firsts.values())
     rows: dict[int, Answer | Failure] = {}
     for start in range(0, len(places), size):
         part = places[start : start + size]
         rows.update(zip(part, answered([prompts[k] for k in part], asking)))
-    return [_as_asked(rows[firsts[_content(p, asking)]], p) for p in prompts]
+    return [_as_asked(rows[firsts[content]], p) for content, p in zip(contents, prompts)]
 
 
 def extra(arm: Arm, prompts: Sequence[Prompt], asking: Asking, *, seed: int, size: int) -> Rows:

@@ -116,7 +116,7 @@ def trialled(
     if hasattr(arm.method, "fitted"):
         told = arm.method.fitted([r for r in parts.fitting(outcomes) if isinstance(r, Answer)])
         arm = replace(arm, method=told)
-    rows, cost = _asked_through(arm, hand, held_out, seed=seed)
+    rows, cost = asked_through(arm, hand, held_out, seed=seed)
     return Trialled(arm=arm, rows=rows, cost=cost, saved=None)
 
 
@@ -127,7 +127,7 @@ def fitted(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: in
     return arm.method.fit([*fitting, *more], rng=rng), asked
 
 
-def _asked_through(arm: Arm, hand: AtHand, held_out: Rows, *, seed: int) -> tuple[Rows, MethodCost]:
+def asked_through(arm: Arm, hand: AtHand, held_out: Rows, *, seed: int) -> tuple[Rows, MethodCost]:
     """The held-out trials through a method; its time is taken on the trials that vanilla was timed on."""
     n_timed = len(timed(hand, held_out))
     trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]

@@ -1,0 +1,240 @@
+"""Tries every correction on observers whose bias is known: what it must not do, what it reaches, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from vlbias import arms, debiasing
+from vlbias.answers import Answer
+from vlbias.arms import Rows
+from vlbias.athand import AtHand, asked_again
+from vlbias.debias import Setting
+from vlbias.debias._click_logs import EXAM_K, click_logs, least_errors, shuffled_clicks
+from vlbias.debias._propensity import dual_learning, shuffled_ratios
+from vlbias.errors import NotApplicable
+from vlbias.estimates import MethodProof
+from vlbias.metrics._blocks import Floats
+from vlbias.observer import Bias, Observer, Shelf, world
+from vlbias.prompts import Style
+from vlbias.proof import gap_weights, prove
+from vlbias.run import Asking
+from vlbias.selfcheck import Row, Tell, in_parallel, share_row
+
+CLIPS, FIT_SHARE, BATCH, LEVEL = 30, 0.4, 64, 0.05
+NO_BIAS, WHIM, SIGHT, PRIOR = "no bias", "no bias, whims", "evidence lost", "prior that grows with the slot"
+# The longer the context goes on, the more the first displayed option wins.
+PRIORS = ((0.25, 0.25, 0.25, 0.25), (0.4, 0.2, 0.2, 0.2), (0.7, 0.1, 0.1, 0.1), (0.91, 0.03, 0.03, 0.03))
+OBSERVERS: dict[str, dict[str, Any]] = {
+    NO_BIAS: {},
+    WHIM: {"whim": 0.8},
+    SIGHT: {"bias": Bias(sight_S=(1.0, 0.4, 0.15, 0.0))},
+    PRIOR: {"bias": Bias(prior_SO=PRIORS)},
+}
+SHARES = {NO_BIAS: 1.0, WHIM: 0.2, SIGHT: 0.2, PRIOR: 0.2}  # of the seeds
+LOGS = 0.5
+LISTS, SHUFFLED_LISTS = 200_000, 10_000_000
+WITHIN, SHUFFLED_WITHIN = 0.03, 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One piece of work: all methods on one observer, or one simulated click log where `observer` is None."""
+
+    observer: str | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What one method did to one observer, in points: accuracy and gap before and after.
+
+    `alarms` names its harms (accuracy lowered, gap widened) that are significant over all methods, as the loop tells
+    them; `single` those that would be if it were the only method.
+    """
+
+    observer: str
+    method: str
+    seed: int
+    accuracy: tuple[float, float]
+    gap: tuple[float, float]
+    alarms: tuple[str, ...]
+    single: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Log:
+    """By how much exam_1 / exam_k is missed in one click log, for k = 2 to 10, and the covariance of the best guess."""
+
+    dual_K: Floats
+    shuffled_K: Floats
+    least_KK: Floats
+
+
+def work(n_seeds: int) -> list[Trial]:
+    """The trials of `n_seeds` seeds; the observers with a bias get a part of them."""
+    seeds = {name: max(2, round(share * n_seeds)) for name, share in SHARES.items()}
+    asked = [Trial(observer=name, seed=seed) for name, n in seeds.items() for seed in range(n)]
+    return [*asked, *(Trial(observer=None, seed=seed) for seed in range(max(2, round(LOGS * n_seeds))))]
+
+
+def done(trial: Trial) -> list[Effect] | Log:
+    """The result of one trial."""
+    return _log(trial.seed) if trial.observer is None else effects(trial.observer, seed=trial.seed)
+
+
+def effects(observer: str, *, seed: int, methods: str = "all") -> list[Effect]:
+    """Every method that can be applied, fitted on some clips of one observer and proved on the others."""
+    place = world(CLIPS, seed=seed)
+    model = Observer(seed=seed, **OBSERVERS[observer])
+    reader: Any = Shelf(place.frames)
+    asking = Asking(model=model, reader=reader, style=Style(), mode="score", max_new_tokens=64)
+    hand = AtHand(asking=asking, trials={t.trial_id: t for t in place.trials}, batch_size=BATCH)
+    rows = asked_again(hand, place.trials, asking)
+    parts = debiasing.split(rows, fit_share=FIT_SHARE, rng=np.random.default_rng([seed, 1]))
+    found: dict[str, Rows] = {}
+    for arm in _outside() if methods == "all" else arms.load_all(methods):
+        try:
+            arm.method.needs(_setting(rows, parts))
+            found[arm.text] = _corrected(arm, hand, rows, parts=parts, seed=seed)
+        except NotApplicable:
+            continue
+    gap_P = gap_weights(parts.fitting(rows), n_slots=len(place.trials[0].segments))
+    proofs = prove(parts.reported(rows), found, gap_P=gap_P, rng=np.random.default_rng([seed, 2]))
+    return [_effect(observer, seed, proof) for proof in proofs.values()]
+
+
+def rows(effects_found: Sequence[Effect], logs: Sequence[Log]) -> list[Row]:
+    """False alarms over seeds, the best cut of each planted bias, and how exactly propensities are learned."""
+    quiet = [e for e in effects_found if e.observer == NO_BIAS]
+    seeds = sorted({e.seed for e in quiet})
+    out = []
+    for harm in ("accuracy", "gap"):
+        hit = {e.seed for e in quiet if harm in e.alarms}
+        out.append(share_row(f"false_alarms_{harm}", len(hit), len(seeds), at_most=0.05))
+    for method in sorted({e.method for e in quiet}):
+        hits = sum(bool(e.alarms) for e in quiet if e.method == method)
+        out.append(share_row(f"false_alarms_{method}", hits, len(seeds), at_most=0.05))
+    for observer, name in ((SIGHT, "evidence_lost"), (PRIOR, "slot_prior")):
+        best = max((cut(effects_found, observer, m) for m in methods(effects_found)), default=None)
+        ok = best is not None and best >= 0.7
+        out.append(Row(name=f"best_cut_{name}", value=best, low=None, high=None, goal="at least 0.7", ok=ok))
+    return [*out, *log_rows(logs)]
+
+
+def log_rows(logs: Sequence[Log]) -> list[Row]:
+    """How exactly dual learning and shuffled lists find the published propensities."""
+    if not logs:
+        return []
+    within = sum(bool((np.abs(log.dual_K) < WITHIN).all()) for log in logs)
+    shuffled = sum(bool((np.abs(log.shuffled_K) < SHUFFLED_WITHIN).all()) for log in logs)
+    best = best_within(logs[0].least_KK)
+    excess = float(np.mean([_squares(log) for log in logs]))
+    n_needed = lists_for(logs[0].least_KK, share=0.95)
+    return [
+        share_row("dla_within_3_percent", within, len(logs), at_least=best - 0.1),
+        Row(name="dla_best_possible_within_3_percent", value=best, low=None, high=None, goal="by theory", ok=True),
+        Row(
+            name="dla_squared_error_over_least", value=excess, low=None, high=None, goal="at most 1.3", ok=excess <= 1.3
+        ),
+        Row(name="dla_lists_for_3_percent", value=n_needed, low=None, high=None, goal="95 of 100 logs", ok=True),
+        share_row("shuffled_within_1_percent", shuffled, len(logs), at_least=0.95),
+    ]
+
+
+def methods(found: Sequence[Effect]) -> list[str]:
+    """The methods that were tried, sorted."""
+    return sorted({e.method for e in found})
+
+
+def cut(found: Sequence[Effect], observer: str, method: str) -> float:
+    """The share of the mean gap that a method takes away from an observer; negative where it widens it."""
+    mine = [e for e in found if e.observer == observer and e.method == method]
+    before, after = (abs(float(np.mean([e.gap[k] for e in mine]))) for k in (0, 1))
+    return 1.0 - after / before
+
+
+def best_within(least_KK: Floats, *, within: float = WITHIN) -> float:
+    """The chance that the best unbiased estimate of exam_1 / exam_k is within a share of it for all k, by theory."""
+    drawn = np.random.default_rng(0).multivariate_normal(np.zeros(len(least_KK)), least_KK, size=20_000)
+    return float((np.abs(np.expm1(drawn)) < within).all(axis=1).mean())
+
+
+def lists_for(least_KK: Floats, *, share: float, n_lists: int = LISTS) -> int:
+    """With how many lists, to a twentieth, the best unbiased estimate is within 3 % in this share of logs."""
+    factor = 1.0
+    while best_within(least_KK / factor) < share:
+        factor *= 1.05
+    return round(n_lists * factor)
+
+
+def run(n_seeds: int, *, workers: int, tell: Tell) -> tuple[list[Effect], list[Log]]:
+    """All trials, by one process or several."""
+    found = list(in_parallel(done, work(n_seeds), workers=workers, tell=tell))
+    logs = [f for f in found if isinstance(f, Log)]
+    return [e for f in found if not isinstance(f, Log) for e in f], logs
+
+
+@lru_cache(maxsize=1)
+def _outside() -> list[arms.Arm]:
+    """Every method that does not change the model."""
+    return [arm for arm in arms.every() if arm.shape != "inside"]
+
+
+def _setting(rows: Rows, parts: debiasing.Split) -> Setting:
+    first = next(r for r in rows if isinstance(r, Answer)).asked
+    n_fit = len({r.asked.probe_id for r in parts.fitting(rows)})
+    return Setting(
+        kind="insertion",
+        n_slots=first.n_slots,
+        n_options=first.n_options,
+        logprobs=True,
+        white_box=False,
+        n_fit=n_fit,
+        generates=True,
+    )
+
+
+def _corrected(arm: arms.Arm, hand: AtHand, rows: Rows, *, parts: debiasing.Split, seed: int) -> Rows:
+    held_out = parts.reported(rows)
+    if arm.shape == "after":
+        fitting = [r for r in parts.fitting(rows) if isinstance(r, Answer)]
+        correction, _ = debiasing.fitted(arm, hand, fitting, seed=seed)
+        return [correction(r) if isinstance(r, Answer) else r for r in held_out]
+    return debiasing.asked_through(arm, hand, held_out, seed=seed)[0]
+
+
+def _effect(observer: str, seed: int, proof: MethodProof) -> Effect:
+    accuracy, gap = proof.changes["accuracy"], proof.changes["gap"]
+    worse = {"accuracy": accuracy.change < 0, "gap": abs(gap.after) > abs(gap.before)}
+    p_values = {"accuracy": accuracy, "gap": gap}
+    harms = [name for name, is_worse in worse.items() if is_worse]
+    return Effect(
+        observer=observer,
+        method=proof.method,
+        seed=seed,
+        accuracy=(accuracy.before, accuracy.after),
+        gap=(gap.before, gap.after),
+        alarms=tuple(name for name in harms if p_values[name].p_adjusted < LEVEL),
+        single=tuple(name for name in harms if p_values[name].p_value < LEVEL),
+    )
+
+
+def _log(seed: int) -> Log:
+    rng = np.random.default_rng([seed, 7])
+    clicks, grades = click_logs(LISTS, rng=rng)
+    truth = EXAM_K[1:] / EXAM_K[0]
+    return Log(
+        dual_K=truth / dual_learning(clicks, grades).propensity_K[1:] - 1,
+        shuffled_K=truth / shuffled_ratios(shuffled_clicks(SHUFFLED_LISTS, rng=rng))[1:] - 1,
+        least_KK=least_errors(grades),
+    )
+
+
+def _squares(log: Log) -> float:
+    missed = np.log1p(log.dual_K)
+    return float(missed @ np.linalg.solve(log.least_KK, missed)) / len(missed)
