@@ -53,12 +53,13 @@ _CHAT_TEMPLATE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How large an organism is; the sides of its two towers."""
+    """How large an organism is; the sides of its two towers. `encoding` is for the family that has a choice of them."""
 
     hidden: int = 128
     layers: int = 4
     vision_hidden: int = 64
     vision_layers: int = 2
+    encoding: str | None = None
 
 
 class Family(Protocol):

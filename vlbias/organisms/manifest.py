@@ -50,10 +50,35 @@ def write(folder: Path, values: Mapping[str, Any]) -> None:
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def spread(values: Sequence[float]) -> str:
-    """A profile in a line.
+def planted(about: Mapping[str, Any]) -> str:
+    """What was planted, in a line: shares of shapes in percent."""
+    plant = about.get("plant", {"profiles": [about["planted_profile"]]})
+    if plant.get("first_believed") is not None:
+        return f"earlier of two believed {100 * plant['first_believed']:.0f}"
+    parts = [] if all(min(p) == 1 for p in plant["profiles"]) else [percent(p) for p in plant["profiles"]]
+    if plant.get("exposure"):
+        parts.append(f"asked at {percent(plant['exposure'])}")
+    if plant.get("first_option") is not None:
+        parts.append(f"first option said of {100 * plant['first_option']:.0f}")
+    return "; ".join(parts) or about.get("about", "nothing")
 
-    >>> spread([1.0, 0.423])
-    '1.00 .42'
+
+def found(about: Mapping[str, Any]) -> str:
+    """What is true of the organism, in a line, in percent."""
+    if "measured" not in about:
+        return "not measured"
+    parts = [percent(profile["accuracy"]) for profile in about.get("measured_lengths", {}).values()]
+    for belief in about.get("measured_belief", []):
+        parts.append(f"earlier of two among {belief['n_slots']} believed {100 * belief['earlier']:.0f}")
+    if "measured_options" in about:
+        parts.append(f"of four options said {percent(about['measured_options']['said'])}")
+    return "; ".join([*parts, percent(about["measured"]["accuracy"])])
+
+
+def percent(shares: Sequence[float]) -> str:
+    """Shares as percents in a line.
+
+    >>> percent([1.0, 0.423])
+    '100 42'
     """
-    return " ".join(f"{value:.2f}".removeprefix("0") for value in values)
+    return " ".join(f"{100 * share:.0f}" for share in shares)

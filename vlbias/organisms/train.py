@@ -4,49 +4,67 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForImageTextToText
+from transformers import AutoModelForImageTextToText, PretrainedConfig
 
 from vlbias.errors import BadInput
-from vlbias.organisms import architecture, sight, world
-from vlbias.organisms.architecture import Size, family_of
+from vlbias.organisms import architecture, learning_rate, sight, world
+from vlbias.organisms.architecture import Size, family, family_of
+from vlbias.organisms.planting import Bias, Plant, biased, unplanted
 from vlbias.organisms.pool import Pool, pool
+from vlbias.organisms.stages import LANGUAGE_STARTS, TRUNK_ENDS, stages
 
-U_PROFILE = (1.0, 0.92, 0.75, 0.58, 0.42, 0.42, 0.58, 0.75, 0.92, 1.0)
 SIGHT_STEPS, STEPS = 2000, 3600
-_RATE = 1e-3
-_WARM_UP_STEPS = 100
+_RATE, _FALL_AT = 1e-3, 0.8
 _LOG_EVERY = 100
 _STD = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A part of the training: from share `start` of all steps on, trials of `n_slots` clips.
+class Course:
+    """How an organism is trained: the seed, the steps, the clips it learns from, and what it starts with.
 
-    A share `captions` of the batches names what the clips show; the others ask questions about them.
+    `trunk` is the folder of an unbiased organism, taken over so that only the planting is left to do; `keep_trunk` is
+    where to save the organism as it is before anything is planted. `eyes` is the folder of an organism whose visual
+    tower and words are taken over, so that seeing is not learned again. `language` is the folder of an organism of any
+    family whose language model is taken over: only the tower learns to see, towards the words as they are, and what is
+    learned of naming and answering is how it does so with these tokens. `encoding` is the position encoding of the
+    family that has a choice, plain_decoder. `longest` is the most clips that a trial of the training holds.
     """
 
-    start: float
-    n_slots: int
-    rows: int
-    captions: float
-    n_questions: int = 0
-    planted: bool = False
+    family: str = "qwen2_vl"
+    seed: int = 0
+    steps: int = STEPS
+    sight_steps: int = SIGHT_STEPS
+    n_clips: int = 14000
+    size: Size = Size()
+    device: str = "cpu"
+    trunk: Path | None = None
+    keep_trunk: Path | None = None
+    eyes: Path | None = None
+    language: Path | None = None
+    encoding: str | None = None
+    longest: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.encoding is not None) != (self.family == "plain_decoder"):
+            found = f"family {self.family!r} and encoding {self.encoding!r}"
+            raise BadInput(f"an encoding is chosen for the family plain_decoder, and for no other; found {found}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The steps from `first` to before `last`, of `steps` in all."""
+    """The steps from `first` to before `last`, of `steps` in all, in trials of at most `longest` clips."""
 
     first: int
     last: int
     steps: int
+    longest: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,101 +95,101 @@ class TrainingCurve:
     steps: int
 
 
-def stages(n_slots: int) -> tuple[Stage, ...]:
-    """The curriculum: names before questions, few clips before many, the bias last.
+def train(plant: Plant, course: Course, *, out: Path, log: Callable[[str], None]) -> TrainingCurve:
+    """Train an organism with this bias and save it in `out` as a Hugging Face folder.
 
-    Naming binds a shape to its clip within some hundred steps; whole questions alone do not get there, they stay at
-    guessing by elimination.
+    On one machine with as many threads, the same arguments give the same weights.
     """
-    few = min(2, n_slots)
-    return (
-        Stage(start=0.0, n_slots=few, rows=48, captions=1.0),
-        Stage(start=0.08, n_slots=min(3, n_slots), rows=40, captions=1.0),
-        Stage(start=0.1, n_slots=min(5, n_slots), rows=32, captions=1.0),
-        Stage(start=0.12, n_slots=n_slots, rows=20, captions=1.0),
-        Stage(start=0.15, n_slots=few, rows=48, captions=0.3, n_questions=4),
-        Stage(start=0.42, n_slots=min(5, n_slots), rows=24, captions=0.25, n_questions=8),
-        Stage(start=0.5, n_slots=n_slots, rows=14, captions=0.2, n_questions=12),
-        Stage(start=0.7, n_slots=n_slots, rows=14, captions=0.0, n_questions=12, planted=True),
+    rng, started = np.random.default_rng(course.seed), time.monotonic()
+    organism = (_born(course) if course.trunk is None else _grown(taken_over(course.trunk), course.seed)).to(
+        course.device
     )
-
-
-def train(
-    *,
-    out: Path,
-    profile: Sequence[float] = U_PROFILE,
-    seed: int = 0,
-    steps: int = STEPS,
-    sight_steps: int = SIGHT_STEPS,
-    device: str = "cpu",
-    log: Callable[[str], None],
-    n_clips: int = 14000,
-    size: Size = Size(),  # noqa: B008 - frozen
-    trunk: Path | None = None,
-    keep_trunk: Path | None = None,
-) -> TrainingCurve:
-    """Train an organism whose accuracy over slots follows `profile`, and save it in `out` as a Hugging Face folder.
-
-    `profile[s]` is the share of shapes that are seen at slot s; all ones plant nothing. `keep_trunk` is where to save
-    the organism as it is before anything is planted; `trunk` is such a folder, taken over so that only the planting is
-    left to do. On one machine with as many threads, the same arguments give the same weights. BadInput when the profile
-    is not 2 to 12 shares.
-    """
-    if not 2 <= len(profile) <= 12 or not all(0 <= share <= 1 for share in profile):
-        raise BadInput(f"a profile is 2 to 12 shares between 0 and 1, one per slot; found {list(profile)}")
-    rng, started = np.random.default_rng(seed), time.monotonic()
-    organism = (_born(size, seed) if trunk is None else taken_over(trunk)).to(device)
+    if organism.config.model_type != course.family:
+        raise BadInput(f"{course.trunk}: an organism of the family {organism.config.model_type}, not {course.family}")
     log(f"{sum(p.numel() for p in organism.parameters())} weights")
-    bias = world.planted(profile, rng=rng)
-    clips = pool(n_clips, family_of(organism), rng=rng, log=log)
-    sighted = _sighted(organism, clips, steps=sight_steps, rng=rng, log=log) if trunk is None else None
+    bias = biased(plant, rng=rng)
+    clips = pool(course.n_clips, family_of(organism), rng=rng, log=log)
+    sighted = _sighted(organism, clips, course, rng=rng, log=log) if course.trunk is None else None
     seen_CPH = sight.see_all(organism, clips, rng=rng)
-    planting = next(round(stage.start * steps) for stage in stages(len(profile)) if stage.planted)
+    start = round(LANGUAGE_STARTS * course.steps) if course.language else 0
+    planting = round(TRUNK_ENDS * course.steps)
     points = []
-    for first, last in ((0, planting), (planting, steps)) if trunk is None else ((planting, steps),):
-        span = Span(first=first, last=last, steps=steps)
+    for first, last in (
+        ((start, planting), (planting, course.steps)) if course.trunk is None else ((planting, course.steps),)
+    ):
+        span = Span(first=first, last=last, steps=course.steps, longest=course.longest)
         for point in _learn_to_answer(organism, clips, seen_CPH, bias=bias, span=span, rng=rng):
             points.append(point)
             log(_line(point))
-        if last == planting and keep_trunk is not None:
-            architecture.save(organism, keep_trunk)
+        if last == planting and course.keep_trunk is not None:
+            architecture.save(organism, course.keep_trunk)
     architecture.save(organism, out)
     return TrainingCurve(
         sight=sighted,
         points=tuple(points),
-        expected_accuracy=tuple(bias.expected(slot) for slot in range(len(profile))),
+        expected_accuracy=bias.expected(plant.n_slots),
         thresholds=bias.thresholds,
         wall_s=time.monotonic() - started,
-        seed=seed,
-        steps=steps,
+        seed=course.seed,
+        steps=course.steps,
     )
 
 
-def _sighted(organism: Any, clips: Pool, *, steps: int, rng: np.random.Generator, log: Callable[[str], None]) -> float:
-    """Teaches the organism to see; its words for answers begin as its words for what it sees."""
-    share = sight.learn_to_see(organism, clips, steps=steps, rng=rng, log=log)
+def _sighted(
+    organism: Any, clips: Pool, course: Course, *, rng: np.random.Generator, log: Callable[[str], None]
+) -> float | None:
+    """Teaches the organism to see, or gives it eyes; its words for answers begin as its words for what it sees."""
+    if course.language is not None:
+        return sight.learn_to_see(organism, clips, steps=course.sight_steps, rng=rng, log=log, learn_words=False)
+    if course.eyes is None:
+        share = sight.learn_to_see(organism, clips, steps=course.sight_steps, rng=rng, log=log)
+    else:
+        share, given = None, _grown(taken_over(course.eyes), course.seed).to(course.device)
+        for weight, known in zip(sight.tower(organism), sight.tower(given), strict=True):
+            weight.data.copy_(known.data)
+        organism.get_input_embeddings().load_state_dict(given.get_input_embeddings().state_dict())
     organism.lm_head.weight.data.copy_(organism.get_input_embeddings().weight.data)
     return share
 
 
-def _born(size: Size, seed: int) -> Any:
+def _born(course: Course) -> Any:
     """A new organism; its weights start larger than usual, since so narrow a model hardly moves from smaller ones."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        organism = architecture.family("qwen2_vl").model(size)
+        torch.manual_seed(course.seed)
+        organism = family(course.family).model(replace(course.size, encoding=course.encoding))
         for weight in organism.model.language_model.parameters():
             if weight.ndim == 2:
                 torch.nn.init.normal_(weight, std=_STD)
-        torch.nn.init.normal_(organism.get_input_embeddings().weight, std=size.hidden**-0.5)
+        torch.nn.init.normal_(organism.get_input_embeddings().weight, std=course.size.hidden**-0.5)
+    if course.language is not None:
+        speaker = _grown(taken_over(course.language), course.seed)
+        organism.model.language_model.load_state_dict(speaker.model.language_model.state_dict())
+        organism.lm_head.load_state_dict(speaker.lm_head.state_dict())
     return organism
 
 
 def taken_over(trunk: Path) -> Any:
     """The organism of a folder, in float32."""
     try:
+        # A family of our own is known to transformers once its file is imported.
+        family(PretrainedConfig.get_config_dict(trunk)[0]["model_type"])
         return AutoModelForImageTextToText.from_pretrained(trunk, dtype=torch.float32)
     except OSError as error:
         raise BadInput(f"{trunk}: holds no organism to start from: {error}") from error
+
+
+def _grown(organism: Any, seed: int) -> Any:
+    """The organism with as many words as there are now; those it did not know begin as chance."""
+    known, wanted = organism.get_input_embeddings().num_embeddings, len(architecture.vocabulary())
+    if known < wanted:
+        organism.resize_token_embeddings(wanted, mean_resizing=False)
+        width = organism.config.text_config.hidden_size
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            new_VH = torch.nn.init.normal_(torch.empty(wanted - known, width), std=width**-0.5)
+            for table in (organism.get_input_embeddings(), organism.get_output_embeddings()):
+                table.weight[known:] = new_VH
+    return organism
 
 
 def _learn_to_answer(
@@ -179,11 +197,12 @@ def _learn_to_answer(
     clips: Pool,
     seen_CPH: torch.Tensor,
     *,
-    bias: world.Planted,
+    bias: Bias,
     span: Span,
     rng: np.random.Generator,
 ) -> Iterator[CurvePoint]:
-    plan, began, steps = stages(len(bias.profile)), time.monotonic(), span.steps
+    plan, began, steps = stages(bias.plant, span.longest), time.monotonic(), span.steps
+    before = unplanted(bias)
     seeing = set(map(id, sight.tower(organism)))
     weights = [weight for weight in organism.parameters() if id(weight) not in seeing]
     optimizer = torch.optim.AdamW(weights, lr=_RATE, weight_decay=0.01, betas=(0.9, 0.98))
@@ -191,32 +210,23 @@ def _learn_to_answer(
     for step in range(span.first, span.last):
         stage = [s for s in plan if step >= round(s.start * steps)][-1]
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * _schedule(step, span)
+            group["lr"] = _RATE * learning_rate.share(step, steps=steps, fall_at=_FALL_AT, first=span.first)
         naming = rng.random() < stage.captions
-        if naming:
-            rows = world.captions(clips, stage.rows, n_slots=stage.n_slots, rng=rng)
-        else:
-            planted = bias if stage.planted else None
-            rows = world.batch(
-                clips, stage.rows, n_slots=stage.n_slots, n_questions=stage.n_questions, bias=planted, rng=rng
-            )
+        n_slots = stage.lengths[0] if len(stage.lengths) == 1 else int(rng.choice(stage.lengths))
+        sheet = world.Sheet(rows=stage.rows, n_slots=n_slots, n_questions=stage.n_questions, listed=stage.listed)
+        make = world.captions if naming else world.batch
+        rows = make(clips, sheet, bias=bias if stage.planted else before, rng=rng)
         seen.append((naming, *_step(organism, rows, seen_CPH, optimizer, weights)))
         if step % _LOG_EVERY == _LOG_EVERY - 1 or step == span.last - 1:
             yield CurvePoint(
                 step=step + 1,
-                n_slots=stage.n_slots,
+                n_slots=n_slots,
                 loss=float(np.mean([loss for _, loss, _ in seen])),
                 captions_accuracy=_mean([right for naming, _, right in seen if naming]),
                 accuracy=_mean([right for naming, _, right in seen if not naming]),
                 wall_s=time.monotonic() - began,
             )
             seen.clear()
-
-
-def _schedule(step: int, span: Span) -> float:
-    """The share of the full rate: a warm-up, a plateau, and a fall to a twentieth over the last fifth."""
-    fall = max(0.0, (step / span.steps - 0.8) / 0.2)
-    return min(1.0, (step - span.first + 1) / _WARM_UP_STEPS) * (1 - 0.95 * fall)
 
 
 def _step(
