@@ -27,7 +27,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_run_stands_in_its_panels_with_interval_and_reference(runs: Path) -> None:
-    marks = {mark.panel: mark for mark in fingerprint.fingerprint(runs)}
+    found = fingerprint.fingerprint(runs)
+    marks = {mark.panel: mark for mark in found.marks}
+    assert found.sweeps == () and not found.is_empty
     assert set(marks) == {"judge", "conflict", "fill"}
     assert marks["fill"].estimate.value is None and "no context window" in marks["fill"].estimate.notes[0]
     assert marks["judge"].suite == "judge" and marks["judge"].estimate.low > 0
@@ -35,15 +37,15 @@ def test_each_run_stands_in_its_panels_with_interval_and_reference(runs: Path) -
 
 
 def test_one_run_alone_has_a_fingerprint_too(runs: Path) -> None:
-    assert {mark.panel for mark in fingerprint.fingerprint(runs / "judge")} == {"judge", "fill"}
+    assert {mark.panel for mark in fingerprint.fingerprint(runs / "judge").marks} == {"judge", "fill"}
 
 
 def test_the_page_the_figure_and_the_numbers_are_written(runs: Path, tmp_path: Path) -> None:
-    marks = fingerprint.fingerprint(runs)
-    paths = fingerprint.write(marks, folder=tmp_path)
+    found = fingerprint.fingerprint(runs)
+    marks, paths = found.marks, fingerprint.write(found, folder=tmp_path)
     assert [path.name for path in paths] == [f"fingerprint.{kind}" for kind in ("json", "svg", "html", "md")]
     kept = json.loads(paths[0].read_text(), parse_constant=lambda name: pytest.fail(name))
-    assert [row["estimate"]["value"] for row in kept] == [mark.estimate.value for mark in marks]
+    assert [row["estimate"]["value"] for row in kept["marks"]] == [mark.estimate.value for mark in marks]
     page = paths[2].read_text()
     assert page.count("<tr>") == len(marks) + 1 and page.count("<svg") == 1 and "scripted" in page
     assert "no context window" in page
@@ -69,7 +71,7 @@ def test_a_run_of_several_suites_ends_with_their_fingerprint(tmp_path: Path) -> 
     with pytest.raises(SystemExit) as left:
         cli.main(["run", *words])
     assert not left.value.code
-    marks = json.loads((tmp_path / "runs" / "fingerprint.json").read_text())
+    marks = json.loads((tmp_path / "runs" / "fingerprint.json").read_text())["marks"]
     assert {mark["suite"] for mark in marks} == {"judge", "judge-phrases"}
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vlbias import scoring
+from vlbias import lengths, scoring
 from vlbias.errors import BadInput, NotARun
 from vlbias.estimates import Estimate
+from vlbias.lengths import Length
 from vlbias.reports.tables import as_markdown
 from vlbias.store import read_run
 
@@ -81,6 +82,11 @@ PANELS = (
     ),
 )
 
+LENGTHS = "How the shape moves with length"
+LENGTHS_WORDS = (
+    "Accuracy by slot, in points, from the head to the neighbour of the question; contexts from short to long, the "
+    "same questions. Differences are in points, with 95 % intervals."
+)
 HEADS = ("panel", "suite", "of", "value", "95 % interval", "no effect", "n")
 
 
@@ -94,8 +100,21 @@ class Mark:
     estimate: Estimate
 
 
-def fingerprint(root: Path) -> list[Mark]:
-    """The marks of all runs in `root` or in its folders, measured afresh from their rows.
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """The marks of all panels, and the sweeps over length among the runs, each from short to long."""
+
+    marks: tuple[Mark, ...]
+    sweeps: tuple[tuple[Length, ...], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing in it has a value."""
+        return not self.sweeps and all(mark.estimate.value is None for mark in self.marks)
+
+
+def fingerprint(root: Path) -> Fingerprint:
+    """What all runs in `root` or in its folders say together, measured afresh from their rows.
 
     A panel without a run has no mark; an estimate without a value is kept, with its notes.
     """
@@ -104,7 +123,10 @@ def fingerprint(root: Path) -> list[Mark]:
         raise BadInput(
             f"{root}: holds no run, and no folder of one; run `vlbias run --tasks all_order -o {root}` first"
         )
-    return [mark for folder in folders for mark in _marks(folder)]
+    return Fingerprint(
+        marks=tuple(mark for folder in folders for mark in _marks(folder)),
+        sweeps=tuple(tuple(sweep) for sweep in lengths.lengths(folders)),
+    )
 
 
 def runs(root: Path) -> list[Path]:
@@ -112,14 +134,16 @@ def runs(root: Path) -> list[Path]:
     return [folder for folder in (root, *sorted(path for path in root.glob("*") if path.is_dir())) if _is_run(folder)]
 
 
-def write(marks: Sequence[Mark], *, folder: Path) -> list[Path]:
-    """Writes fingerprint.json, .svg, .html and, for a model card, .md into the folder and names them."""
-    svg = drawn(marks)
+def write(found: Fingerprint, *, folder: Path) -> list[Path]:
+    """Writes fingerprint.json, .svg, .html and, for a model card, .md, a svg per sweep over length, and names them."""
+    svg, sweeps = drawn(found.marks), [lengths.drawn(sweep).decode() for sweep in found.sweeps]
+    rows = {"marks": [asdict(mark) for mark in found.marks], "lengths": [[asdict(o) for o in s] for s in found.sweeps]}
     texts = {
-        "fingerprint.json": json.dumps([asdict(mark) for mark in marks], indent=1, allow_nan=False) + "\n",
+        "fingerprint.json": json.dumps(rows, indent=1, allow_nan=False) + "\n",
         "fingerprint.svg": svg,
-        "fingerprint.html": page(marks, svg),
-        "fingerprint.md": section(marks),
+        **{f"lengths-{k}.svg": text for k, text in enumerate(sweeps, start=1)},
+        "fingerprint.html": page(found, svg, sweeps),
+        "fingerprint.md": section(found),
     }
     paths = []
     for name, text in texts.items():
@@ -147,12 +171,13 @@ def drawn(marks: Sequence[Mark]) -> str:
     return buffer.getvalue()
 
 
-def page(marks: Sequence[Mark], svg: str) -> str:
-    """One HTML file: the panels, and every mark with its interval, its reference and its n."""
-    models = ", ".join(sorted({mark.model for mark in marks}))
-    rows = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(mark))}</tr>" for mark in marks)
-    heads = "".join(f"<th>{name}</th>" for name in HEADS)
-    body = svg[svg.index("<svg") :]
+def page(found: Fingerprint, svg: str, sweeps: Sequence[str]) -> str:
+    """One HTML file: the panels, curves by length, and every mark with its interval, its reference and its n."""
+    models = ", ".join(sorted({mark.model for mark in found.marks} | {o.model for s in found.sweeps for o in s}))
+    body = [svg[svg.index("<svg") :]] if not all(mark.estimate.value is None for mark in found.marks) else []
+    for figure, sweep in zip(sweeps, found.sweeps, strict=True):
+        body += [f"<h2>{LENGTHS}</h2><p>{LENGTHS_WORDS}</p>", figure[figure.index("<svg") :]]
+        body.append(_html_table(lengths.HEADS, [lengths.cells(one) for one in sweep]))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Position fingerprint: {html.escape(models)}</title>"
@@ -161,20 +186,30 @@ def page(marks: Sequence[Mark], svg: str) -> str:
         "border-bottom:1px solid #8884}div{overflow-x:auto}</style>"
         f"<h1>Position fingerprint of {html.escape(models)}</h1>"
         "<p>Dots are estimates with their 95 % intervals; the grey bands are what a model without the effect gives on "
-        f"the same questions.</p>{body}<div><table><tr>{heads}</tr>\n{rows}\n</table></div></html>\n"
+        f"the same questions.</p>{''.join(body)}<h2>All numbers</h2>"
+        f"{_html_table(HEADS, [_cells(mark) for mark in found.marks])}</html>\n"
     )
 
 
-def section(marks: Sequence[Mark]) -> str:
-    """A section of a model card: the figure, which stands beside it, and a table of the marks that have a value."""
-    known = [mark for mark in marks if mark.estimate.value is not None]
-    without = len(marks) - len(known)
+def section(found: Fingerprint) -> str:
+    """A section of a model card: the figures, which stand beside it, and a table of the marks that have a value."""
+    known = [mark for mark in found.marks if mark.estimate.value is not None]
+    without = len(found.marks) - len(known)
     left = f"\n{without} without a value: see fingerprint.html.\n" if without else ""
-    return (
+    text = (
         "## Position fingerprint\n\n![Position biases by panel](fingerprint.svg)\n\n"
         f"{as_markdown(HEADS, [_cells(mark) for mark in known])}{left}"
         "\nWithout the effect of a panel its value lies in the range under no effect.\n"
     )
+    for k, sweep in enumerate(found.sweeps, start=1):
+        table = as_markdown(lengths.HEADS, [lengths.cells(one) for one in sweep])
+        text += f"\n### {LENGTHS}\n\n![Curves from short to long](lengths-{k}.svg)\n\n{table}\n{LENGTHS_WORDS}\n"
+    return text
+
+
+def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    body = "\n".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<div><table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>\n{body}\n</table></div>"
 
 
 def _is_run(folder: Path) -> bool:

@@ -95,9 +95,9 @@ def _fingerprint(root: Path, how: Display) -> None:
     """Writes what the suites say together, where one of them has a panel."""
     from vlbias import fingerprint  # noqa: PLC0415  (matplotlib)
 
-    marks = fingerprint.fingerprint(root)
-    if any(mark.estimate.value is not None for mark in marks):
-        for path in fingerprint.write(marks, folder=root):
+    found = fingerprint.fingerprint(root)
+    if not found.is_empty:
+        for path in fingerprint.write(found, folder=root):
             console(how).print(str(path), soft_wrap=True)
 
 

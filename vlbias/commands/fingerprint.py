@@ -18,7 +18,7 @@ def command(
     from vlbias import fingerprint
 
     target = output_path or folder
-    marks = fingerprint.fingerprint(folder)
+    found = fingerprint.fingerprint(folder)
     target.mkdir(parents=True, exist_ok=True)
-    for path in fingerprint.write(marks, folder=target):
+    for path in fingerprint.write(found, folder=target):
         print(path)
