@@ -41,6 +41,7 @@ def run(
     limit: Annotated[Text, option("--limit", "-L", help="Whole probes: N, a share, or a-b.")] = None,
     positions: Annotated[Text, option("--positions", help="all, 0,5,9 or every:2 (0-based).")] = None,
     option_orders: Annotated[Text, option("--option_orders", help="cyclic, full, gold_moving, or K of chance.")] = None,
+    repeats: Annotated[int | None, option("--repeats", help="Ask one trial of each probe K times more.")] = None,
     num_frames: Annotated[int | None, option("--num_frames", help="Frames per segment.")] = None,
     frame_size: Annotated[Text, option("--frame_size", help="WxH in pixels.")] = None,
     video_backend: Annotated[Text, option("--video_backend", help="av, decord, torchcodec or opencv.")] = None,

@@ -28,6 +28,7 @@ class RunConfig(BaseModel):
     metrics: tuple[str, ...] | None = None  # None: those of the kind of probe
     limit: str | None = None
     positions: str = "all"
+    repeats: int = Field(default=0, ge=0, le=100)  # how often one trial of each probe is asked again, unchanged
     option_orders: Literal["cyclic", "full", "gold_moving"] | int | None = None  # an int: that many orders of chance
     num_frames: int | None = Field(default=None, ge=1, le=4096)
     sampling: Literal["midpoints", "linspace"] | None = None

@@ -70,7 +70,7 @@ def _power(plan: Plan, *, seed: int) -> str | None:
     """What a sweep over slots will find, before there is a run to take the scatter from; None for other plans."""
     n_slots = len({t.slot for t in plan.trials} - {None})
     per_clip = Counter(p.cluster_id for p in {t.probe.probe_id: t.probe for t in plan.trials}.values())
-    if n_slots < 3 or len(per_clip) < 2 or any(t.factors for t in plan.trials):
+    if n_slots < 3 or len(per_clip) < 2 or any(name != "repeat" for t in plan.trials for name, _ in t.factors):
         return None
     return power.sentence(power.assumed(n_slots, seed=seed), np.array(list(per_clip.values())), seed=seed)
 

@@ -17,6 +17,7 @@ from vlbias.config import AUTO_PROMPTS, RunConfig
 from vlbias.errors import BadConfig, BadSuite, UnknownName, nearest
 from vlbias.probes._choices import Strict
 from vlbias.probes._permute import permuted
+from vlbias.probes._repeats import repeated
 from vlbias.probes._screen import screened
 from vlbias.prompts import Style
 from vlbias.records import Probe, Trial
@@ -52,6 +53,7 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
     if config.option_orders is not None:
         _may_permute(module, suite, config)
         trials = tuple(permuted(trials, rule=config.option_orders, seed=config.seed))
+    trials = tuple(repeated(trials, count=config.repeats))
     mine = tuple(t for t in trials if _shard_of(t.probe.probe_id, shard[1]) == shard[0])
     batches = schedule.batches(mine, size=config.batch_size, whole=WHOLE if config.batch_size == AUTO_PROMPTS else 0)
     choice, frames = suite.prompt, suite.frames

@@ -15,7 +15,6 @@ from vlbias.metrics import flips
 from vlbias.metrics._blocks import Blocks, Floats, blocks, gold_points, right_points
 from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, percentile
 
-ALPHA = 0.05
 METHOD = f"vanilla and corrected swapped within clusters, {PERMUTATIONS} draws; percentile bootstrap over clusters"
 Rows = Sequence[Answer | Failure]
 

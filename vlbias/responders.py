@@ -8,10 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
-from vlbias import rooms, scoring, session
-from vlbias.answers import Outcome
+from vlbias import scoring, session
 from vlbias.config import RunConfig
 from vlbias.errors import BadInput
 from vlbias.estimates import Estimate
@@ -150,7 +147,7 @@ def follow(spec: Spec) -> Finding:
         folder = Path(scratch) / "run"
         session.ask(one, asked, folder=folder)
         outcomes = read(folder).outcomes
-    found = {name: _measured(name, outcomes, seed=spec.seed) for name in scoring.of_kind(spec.kind)}
+    found = {name: _over_all(scoring.measured(name, outcomes, seed=spec.seed)) for name in scoring.of_kind(spec.kind)}
     every = [e for estimates in found.values() for e in estimates]
     hits = [low <= 100 * truth[slot] <= high for slot, low, high in _slot_means(every)] if truth else []
     return Finding(
@@ -171,11 +168,9 @@ def _size(spec: Spec) -> tuple[int, int]:
     return len(one.trials), max(t.n_slots for t in one.trials)
 
 
-def _measured(metric: str, outcomes: Sequence[Outcome], *, seed: int) -> list[Estimate]:
-    rng = np.random.default_rng([seed, int.from_bytes(metric.encode()[:8], "big")])
-    found = list(rooms.find("metrics", metric).measure(outcomes, rng=rng))
-    # Some metrics know no "all": their task names a way of asking, and each way counts.
-    return [e for e in found if e.task == "all"] or found
+def _over_all(found: Sequence[Estimate]) -> list[Estimate]:
+    """Those over all tasks. Some metrics know none: their task names a way of asking, and each way counts."""
+    return [e for e in found if e.task == "all"] or list(found)
 
 
 def alarm(estimates: Sequence[Estimate]) -> bool | None:

@@ -9,13 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from vlbias import rooms
+from vlbias.answers import Outcome
 from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Estimate
 from vlbias.metrics import paired
 from vlbias.reports import Report
 from vlbias.store import read, read_run
 
-METRICS = ("curve", "bands", "contrasts", "spread", "flips", "shape", "paired", "levelgauge", "fill", "failures")
+METRICS = (
+    "curve",
+    "bands",
+    "contrasts",
+    "spread",
+    "flips",
+    "shape",
+    "detectable",
+    "paired",
+    "levelgauge",
+    "fill",
+    "failures",
+)
 WRITERS = ("results", "html", "card", "figures", "tables", "terminal")
 
 
@@ -43,7 +56,7 @@ def report(
         own = (*own, "options")
     chosen = tuple(metrics or run.config.get("metrics") or own)
     start = int(run.config.get("seed", 0)) if seed is None else seed
-    return Report(run=run, estimates=tuple(_measured(chosen, outcomes, start, tell)), outcomes=outcomes)
+    return Report(run=run, estimates=tuple(_all(chosen, outcomes, start, tell)), outcomes=outcomes)
 
 
 def of_kind(kind: str | None) -> tuple[str, ...]:
@@ -54,15 +67,18 @@ def of_kind(kind: str | None) -> tuple[str, ...]:
     return found
 
 
-def _measured(
-    metrics: Sequence[str], outcomes: Sequence[object], seed: int, tell: Callable[[int, int, int], None]
+def measured(metric: str, outcomes: Sequence[Outcome], *, seed: int) -> list[Estimate]:
+    """The estimates of one metric, whose stream of chance is its own: adding another metric does not change it."""
+    key = int.from_bytes(metric.encode()[:8], "big")
+    return list(rooms.find("metrics", metric).measure(outcomes, rng=np.random.default_rng([seed, key])))
+
+
+def _all(
+    metrics: Sequence[str], outcomes: Sequence[Outcome], seed: int, tell: Callable[[int, int, int], None]
 ) -> Iterator[Estimate]:
-    """Each metric has its own stream of chance, so that adding one does not change another."""
     for done, name in enumerate(metrics):
         tell(done, len(metrics), 0)
-        module = rooms.find("metrics", name)
-        key = int.from_bytes(name.encode()[:8], "big")
-        yield from module.measure(outcomes, rng=np.random.default_rng([seed, key]))
+        yield from measured(name, outcomes, seed=seed)
 
 
 def write(

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, TypeAlias, TypeVar
 
+from scipy import stats
+
 from vlbias import responders
 from vlbias.errors import VlbiasError
-from vlbias.metrics._rates import BIASED, OPPOSITE, Case, Tally, tally
+from vlbias.metrics._few_clusters import FewClusters, Held, held
+from vlbias.metrics._rates import BIASED, INTERVALS, OPPOSITE, Case, Tally, tally
 from vlbias.metrics._simulate import WORLDS
 from vlbias.responders import Finding, Spec
 
@@ -36,9 +39,9 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One piece of work: a run through the pipeline, or a number of simulated runs of a case."""
+    """One piece of work: a run through the pipeline, or a number of simulated runs of a case or of few clusters."""
 
-    work: Spec | Case
+    work: Spec | Case | FewClusters
     n: int = 1
     seed: int = 0
 
@@ -66,10 +69,12 @@ def quick_cases() -> list[tuple[Case, int]]:
     return [*null, *large, (Case(world="independent", n_probes=300, shape="head", points=6), QUICK_NULL)]
 
 
-def done(job: Job) -> Finding | Tally | str:
+def done(job: Job) -> Finding | Tally | Held | str:
     """The result of one job; words where the pipeline refuses."""
     if isinstance(job.work, Case):
         return tally(job.work, n=job.n, seed=job.seed)
+    if isinstance(job.work, FewClusters):
+        return held(job.work, n=job.n, seed=job.seed)
     try:
         return responders.follow(job.work)
     except VlbiasError as error:
@@ -135,9 +140,6 @@ def rate_rows(tallies: Sequence[Tally]) -> list[Row]:
     wrong = sum(count for t in large for shape, count in t.sure.items() if shape != t.case.shape)
     opposite = sum(t.sure[OPPOSITE[t.case.shape]] for t in large if t.case.shape in OPPOSITE)
     n, n_power = sum(t.n for t in null), sum(t.n for t in power)
-    intervals = sum(t.intervals for t in tallies)
-    n_runs = sum(t.n for t in tallies)
-    covered = sum(t.covered for t in tallies) / intervals
     by_gold, by_right = sum(t.found_gold for t in power), sum(t.found for t in power)
     return [
         share_row("false_alarm_rate", sum(t.found for t in null), n, at_least=0.03, at_most=0.07),
@@ -145,10 +147,18 @@ def rate_rows(tallies: Sequence[Tally]) -> list[Row]:
         share_row("label_accuracy", sum(t.labels[t.case.shape] for t in large), sum(t.n for t in large), at_least=0.85),
         share_row("wrong_when_sure", wrong, sure, at_most=0.02),
         Row(name="opposite_when_sure", value=opposite, low=None, high=None, goal="0", ok=opposite == 0),
-        share_row("interval_coverage", round(covered * n_runs), n_runs, at_least=0.93, at_most=0.97),
+        coverage_row("interval_coverage", tallies, INTERVALS),
         share_row("power_6pt_300", by_right, n_power, at_least=0.45),
         share_row("power_6pt_300_gold", by_gold, n_power, at_least=by_right / n_power),
     ]
+
+
+def coverage_row(name: str, tallies: Sequence[Tally], kinds: Sequence[str]) -> Row:
+    """The share of intervals of these kinds that hold the truth; those of one run count as one draw."""
+    held_ = sum(t.held[kind] for t in tallies for kind in kinds)
+    made = sum(t.intervals[kind] for t in tallies for kind in kinds)
+    n = sum(t.n for t in tallies)
+    return share_row(name, round(n * held_ / made) if made else 0, n if made else 0, at_least=0.93, at_most=0.97)
 
 
 def share_row(name: str, hits: int, n: int, *, at_least: float = 0.0, at_most: float = 1.0) -> Row:
@@ -163,18 +173,13 @@ def share_row(name: str, hits: int, n: int, *, at_least: float = 0.0, at_most: f
 
 def wilson(hits: int, n: int) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927)."""
-    z2, share = 1.96**2, hits / n
-    middle, half = share + z2 / (2 * n), 1.96 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, (middle - half) / (1 + z2 / n)), min(1.0, (middle + half) / (1 + z2 / n))
+    found = stats.binomtest(hits, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def allowed(n: int, *, level: float = responders.LEVEL) -> int:
     """The most alarms of `n` that chance gives oftener than one time in a thousand."""
-    left, k = 1.0, -1
-    while left > RARE:
-        k += 1
-        left -= math.comb(n, k) * level**k * (1 - level) ** (n - k)
-    return k
+    return int(stats.binom.isf(RARE, n, level))
 
 
 def _by_metric(findings: Iterable[Finding]) -> dict[tuple[str, str], list[bool | None]]:

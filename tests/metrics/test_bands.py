@@ -41,8 +41,3 @@ def test_one_cluster_has_no_band_and_says_why(answers_of):
     found = bands.measure(answers_of(np.eye(4), per=4), rng=np.random.default_rng(0))
     assert all(e.value is None and "two clusters" in e.notes[0] for e in found)
     assert bands.measure([], rng=np.random.default_rng(0)) == []
-
-
-def test_the_score_interval_is_wilsons():
-    low, high = bands.score_interval(0.9, np.sqrt(0.09 / 100), z=1.96)
-    assert (low, high) == (pytest.approx(0.8256, abs=1e-3), pytest.approx(0.9448, abs=1e-3))

@@ -100,7 +100,7 @@ def test_every_pair_of_slots_has_a_cell_adjusted_by_holm():
     found = measured(conflicts(np.random.default_rng(5), head=0.9))
     cells = [e for (metric, task, cell), e in found.items() if metric == "preference_index_pair" and task == "all"]
     assert {e.cell for e in cells} == set(combinations(range(SLOTS), 2))
-    assert {e.adjusted for e in cells} == {"Holm over 6 pair of slots"}
+    assert {e.adjusted for e in cells} == {"Holm over 6 pairs of slots"}
     mean = np.mean([e.value for e in cells])
     assert mean == pytest.approx(found["preference_index", "all", None].value)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlbias.answers import Failure, Outcome, slots
 from vlbias.metrics._blocks import Floats, cluster_sums, rows
-from vlbias.metrics._resample import p_at_least, permuted_curves
+from vlbias.metrics._resample import Resampling, p_at_least
 
 ALARM = 0.01
 
@@ -32,5 +32,5 @@ def attrition_p(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> flo
     cluster_N = np.unique([c for c, _ in keys], return_inverse=True)[1].reshape(-1)
     sums_GP = cluster_sums(np.array([missing[k] for k in keys]), cluster_N)
     total_P = sums_GP.sum(axis=0)
-    null_B = permuted_curves(sums_GP, rng=rng).var(axis=1)
+    null_B = Resampling(rng).curves(sums_GP).var(axis=1)
     return p_at_least(null_B, float(total_P.var()))

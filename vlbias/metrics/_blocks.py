@@ -79,8 +79,13 @@ def gold_points(answer: Answer) -> float | None:
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[Answer | Failure]:
-    """The outcomes that belong to one trial: all but the imported counts."""
-    return [o for o in outcomes if not isinstance(o, Tally)]
+    """The outcomes that belong to one trial: all but the imported counts and the repeats."""
+    return [o for o in outcomes if not isinstance(o, Tally) and not o.asked.is_repeat]
+
+
+def repeats(outcomes: Sequence[Outcome]) -> list[Answer | Failure]:
+    """The rows of trials that were asked before, unchanged."""
+    return [o for o in outcomes if not isinstance(o, Tally) and o.asked.is_repeat]
 
 
 def tallies(outcomes: Sequence[Outcome]) -> list[Tally]:

@@ -18,6 +18,7 @@ from scipy import stats
 from vlbias.errors import BadInput
 from vlbias.metrics._blocks import Floats, Ints
 from vlbias.metrics._position_test import contrast_rows, position_test
+from vlbias.metrics._resample import Resampling
 from vlbias.metrics._simulate import SHAPES, draw_profile
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
@@ -143,7 +144,10 @@ def rehearsed(
         scale_G1 = np.sqrt(n_G**2 * shared + n_G * (1 - shared))[:, None]
         noise_GS = scale_G1 * (rng.normal(size=(len(n_G), n_slots)) @ root_SS.T)
         profile_S = draw_profile(shape, n_slots=n_slots, rng=rng)
-        hits += position_test(noise_GS + n_G[:, None] * effect * profile_S, n_G, rng=rng, draws=199).p_any <= LEVEL
+        found = position_test(
+            noise_GS + n_G[:, None] * effect * profile_S, n_G, drawn=Resampling(rng, permutations=199)
+        )
+        hits += found.p_any <= LEVEL
     return _with_interval(hits / replicates, replicates, method=f"{replicates} simulated runs, 199 permutations each")
 
 

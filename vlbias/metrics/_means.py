@@ -9,10 +9,11 @@ import numpy as np
 
 from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import Floats, cluster_sums
-from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_sums, exact_share, percentile
+from vlbias.metrics._intervals import CONSTANT, ONE_CLUSTER, bounded_mean, jackknife
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bca, bootstrap_sums
 
 BOOTSTRAP = f"cluster bootstrap, percentile, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
-EXACT = "Clopper-Pearson, one trial per cluster (every value the same)"
+BCA = f"cluster bootstrap, BCa, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
 
 
 def mean_estimate(
@@ -26,25 +27,24 @@ def mean_estimate(
 ) -> Estimate:
     """`blank` with the mean of the values, its interval, n and clusters; without a value when there is none.
 
-    Where every value is one of two finite `bounds`, the interval is exact, with one trial per cluster.
+    Values within finite `bounds` have a score interval, others a BCa bootstrap over clusters.
     """
     values_N1 = np.asarray(values_N, dtype=np.float64).reshape(-1, 1)
     if not len(values_N1):
         return _filled(blank, None, None, "not available: nothing to average", n=0, clusters=0, reference=None)
     cluster_N = np.unique(list(clusters), return_inverse=True)[1].reshape(-1)
-    value, g = float(values_N1.mean()), int(cluster_N.max()) + 1
-    limits: tuple[float, float] | None = None
-    interval = "not available: one cluster"
-    if np.isfinite(bounds).all() and (values_N1 == bounds[0]).all() | (values_N1 == bounds[1]).all():
-        low, high = exact_share(g if value == bounds[1] else 0, g)
-        limits = (bounds[0] + (bounds[1] - bounds[0]) * low, bounds[0] + (bounds[1] - bounds[0]) * high)
-        interval = EXACT
-    elif g > 1 and np.ptp(values_N1) > 0:
-        table = np.column_stack([cluster_sums(values_N1, cluster_N), np.bincount(cluster_N)])
-        drawn = bootstrap_sums(table, rng=rng)
-        limits, interval = percentile(drawn[:, 0] / drawn[:, 1], value, n_clusters=g, bounds=bounds), BOOTSTRAP
-    elif g > 1:
-        interval = "not available: every value is the same"
+    sums_G1, n_G = cluster_sums(values_N1, cluster_N), np.bincount(cluster_N).astype(np.float64)
+    value, g = float(values_N1.mean()), len(n_G)
+    if np.isfinite(bounds).all():
+        limits, interval = bounded_mean(sums_G1[:, 0], n_G, bounds=bounds)
+    elif g < 2:
+        limits, interval = None, ONE_CLUSTER
+    elif np.ptp(sums_G1[:, 0] / n_G) <= 1e-12 * max(1.0, abs(value)):
+        limits, interval = None, CONSTANT
+    else:
+        drawn_B2 = bootstrap_sums(np.column_stack([sums_G1, n_G]), rng=rng)
+        left_G = jackknife(sums_G1, n_G)[:, 0]
+        limits, interval = bca(drawn_B2[:, 0] / drawn_B2[:, 1], value, left_G, bounds=bounds), BCA
     return _filled(blank, value, limits, interval, n=len(values_N1), clusters=g, reference=reference)
 
 

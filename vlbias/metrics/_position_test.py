@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlbias.metrics._blocks import Floats
-from vlbias.metrics._resample import PERMUTATIONS, ROUNDING, rotations, variant_sums
+from vlbias.metrics._resample import ROUNDING, Resampling, rotations
 
 CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "middle_minus_ends", "slope", "curvature")
 
@@ -67,7 +67,7 @@ def contrast(sums_GP: Floats, n_G: Floats, rows_KP: Floats) -> tuple[Floats, Flo
     return value[0], se[0]
 
 
-def position_test(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> PositionTest:
+def position_test(sums_GP: Floats, n_G: Floats, *, drawn: Resampling) -> PositionTest:
     """All of it, from cluster sums; at least two clusters and two slots are needed.
 
     Raises ValueError for fewer: one cluster permuted is the same curve in another order.
@@ -80,7 +80,7 @@ def position_test(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator, dra
     n = n_G.sum()
     value, se = contrast(centred_GP, n_G, rows_KP)
     omnibus = float(((centred_GP.sum(axis=0) / n) ** 2).sum())
-    null_BK, null_se_BK, null_omnibus = _null(centred_GP, n_G, rows_KP, rng=rng, draws=draws)
+    null_BK, null_se_BK, null_omnibus = _null(centred_GP, n_G, rows_KP, drawn=drawn)
     null_t = np.abs(_t(null_BK, null_se_BK)).max(axis=1)
     t_K = np.abs(_t(value, se))
     p_adjusted = np.array([_share_at_least(null_t, t) for t in t_K])
@@ -98,15 +98,13 @@ def position_test(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator, dra
     )
 
 
-def _null(
-    centred_GP: Floats, n_G: Floats, rows_KP: Floats, *, rng: np.random.Generator, draws: int
-) -> tuple[Floats, Floats, Floats]:
+def _null(centred_GP: Floats, n_G: Floats, rows_KP: Floats, *, drawn: Resampling) -> tuple[Floats, Floats, Floats]:
     """Contrasts, their standard errors and the omnibus under permutation, from one pass over the clusters."""
     n_slots, k = centred_GP.shape[1], len(rows_KP)
     turned_GMP = centred_GP[:, rotations(n_slots)]
     score_GMK = turned_GMP @ rows_KP.T
     parts = [turned_GMP, score_GMK**2, score_GMK * n_G[:, None, None]]
-    sums_BD = variant_sums(np.concatenate(parts, axis=2), rng=rng, draws=draws)
+    sums_BD = drawn.variants(np.concatenate(parts, axis=2))
     curve_BP, square_BK, cross_BK = np.split(sums_BD, [n_slots, n_slots + k], axis=1)
     value_BK, se_BK = _studentise(curve_BP @ rows_KP.T, square_BK, cross_BK, n_G)
     return value_BK, se_BK, ((curve_BP / n_G.sum()) ** 2).sum(axis=1)

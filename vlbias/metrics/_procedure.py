@@ -11,7 +11,7 @@ from scipy import stats
 from vlbias.metrics._blocks import Floats, Ints, cluster_sums
 from vlbias.metrics._position_test import contrast, contrast_rows, position_test
 from vlbias.metrics._posterior import BIASED, posterior, shrunk_covariance
-from vlbias.metrics._resample import PERMUTATIONS
+from vlbias.metrics._resample import PERMUTATIONS, Resampling
 
 LEVEL = 0.05
 FEW_DISCORDANT = 20
@@ -79,7 +79,7 @@ def decide(
     if why:
         return Decision(label="undetermined", confidence=None, p_value=None, reason=f"not available: {why}")
     sums_GS, n_G = cluster_sums(outcome_PS, cluster_P), np.bincount(cluster_P).astype(np.float64)
-    test = position_test(sums_GS, n_G, rng=rng, draws=draws)
+    test = position_test(sums_GS, n_G, drawn=Resampling(rng, permutations=draws))
     half = float(stats.t.ppf(0.975, len(n_G) - 1))
     found = Decision(
         label="undetermined",

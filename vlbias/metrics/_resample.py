@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,29 +12,84 @@ from scipy import sparse, special, stats
 from vlbias.estimates import Reference
 from vlbias.metrics._blocks import Floats, Ints
 
-BOOTSTRAP_DRAWS = 2000
-PERMUTATIONS = 1999
+Whole: TypeAlias = npt.NDArray[np.integer[Any]]
+BOOTSTRAP_DRAWS = 9_999
+PERMUTATIONS = 9_999
 CHUNK_NUMBERS = 2_000_000
+KEPT_NUMBERS = 100_000_000
 ROUNDING = 1e-9
 PERMUTED = f"slots rotated or mirrored within clusters, {PERMUTATIONS} draws, every one where there are fewer"
 
 
+class Resampling:
+    """Draws for one metric. Tables of equally many clusters share their draws, so most of the work is done once.
+
+    Sharing changes no single interval or p-value; it makes those of one metric move together, as their data do.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator, *, bootstraps: int = BOOTSTRAP_DRAWS, permutations: int = PERMUTATIONS
+    ) -> None:
+        self._rng, self._bootstraps, self._permutations = rng, bootstraps, permutations
+        self._counts: dict[int, list[Whole]] = {}
+        self._picks: dict[tuple[int, int], list[Whole]] = {}
+
+    def sums(self, table_GK: Floats) -> Floats:
+        """Sums of the columns over resampled clusters, [draws, K]: G clusters drawn with replacement."""
+        n_clusters = len(table_GK)
+        if n_clusters == 0:
+            raise ValueError("a bootstrap over clusters needs one cluster or more, found none")
+        if n_clusters in self._counts:
+            counts: Iterator[Whole] | list[Whole] = self._counts[n_clusters]
+        else:
+            counts = _counts(n_clusters, self._bootstraps, self._rng)
+            if n_clusters * self._bootstraps <= KEPT_NUMBERS:
+                counts = self._counts[n_clusters] = list(counts)
+        return np.concatenate([count_BG.astype(np.float64) @ table_GK for count_BG in counts])
+
+    def means(self, sums_GP: Floats, n_G: Floats) -> Floats:
+        """Means over the probes of resampled clusters, [draws, P]; cluster sizes vary with the draw."""
+        drawn = self.sums(np.column_stack([sums_GP, n_G]))
+        means: Floats = drawn[:, :-1] / drawn[:, -1:]
+        return means
+
+    def variants(self, table_GMD: Floats) -> Floats:
+        """Sums over clusters of one variant each, drawn at random, [draws, D]; variant 0 is what was observed.
+
+        Where M^G combinations are no more than the draws, each is taken once and what was observed is left out, so
+        that (1 + b) / (1 + B) is the exact p-value.
+        """
+        n_clusters, n_variants, width = table_GMD.shape
+        flat = table_GMD.reshape(n_clusters * n_variants, width)
+        offset_G = n_variants * np.arange(n_clusters, dtype=np.int32)
+        if n_clusters * np.log(n_variants) <= np.log(self._permutations):
+            every = np.indices((n_variants,) * n_clusters).reshape(n_clusters, -1).T[1:]
+            return _picked(every + offset_G, flat)
+        key = n_clusters, n_variants
+        if key in self._picks:
+            picks: Iterator[Whole] | list[Whole] = self._picks[key]
+        else:
+            picks = _picks(n_clusters, n_variants, self._permutations, self._rng)
+            if n_clusters * self._permutations <= KEPT_NUMBERS:
+                picks = self._picks[key] = list(picks)
+        return np.concatenate([_picked(pick_BG + offset_G, flat) for pick_BG in picks])
+
+    def curves(self, sums_GP: Floats) -> Floats:
+        """Sums over clusters, [permutations, P], when the slots of each cluster are rotated or mirrored at random.
+
+        All probes of a cluster move together, so permuting the sums of a cluster is permuting its probes.
+        """
+        return self.variants(sums_GP[:, rotations(sums_GP.shape[1])])
+
+
 def bootstrap_sums(table_GK: Floats, *, rng: np.random.Generator, draws: int = BOOTSTRAP_DRAWS) -> Floats:
-    """Sums of the columns over resampled clusters, [draws, K]: G clusters drawn with replacement."""
-    n_clusters = len(table_GK)
-    if n_clusters == 0:
-        raise ValueError("a bootstrap over clusters needs one cluster or more, found none")
-    step = max(1, CHUNK_NUMBERS // n_clusters)
-    sizes = [min(step, draws - start) for start in range(0, draws, step)]
-    picks = (rng.integers(0, n_clusters, size=(size, n_clusters), dtype=np.int32) for size in sizes)
-    return np.concatenate([_picked(pick_BG, table_GK) for pick_BG in picks])
+    """Sums of the columns over resampled clusters, [draws, K], for one table alone."""
+    return Resampling(rng, bootstraps=draws).sums(table_GK)
 
 
-def bootstrap_means(sums_GP: Floats, n_G: Floats, *, rng: np.random.Generator) -> Floats:
-    """Means over the probes of resampled clusters, [draws, P]; cluster sizes vary with the draw."""
-    drawn = bootstrap_sums(np.column_stack([sums_GP, n_G]), rng=rng)
-    means: Floats = drawn[:, :-1] / drawn[:, -1:]
-    return means
+def variant_sums(table_GMD: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Floats:
+    """Sums over clusters of one variant each, [draws, D], for one table alone; see `Resampling.variants`."""
+    return Resampling(rng, permutations=draws).variants(table_GMD)
 
 
 def widening(n_clusters: int) -> float:
@@ -99,37 +155,32 @@ def rotations(n_slots: int) -> Ints:
     return np.concatenate([shifted_SS, shifted_SS[:, ::-1]])
 
 
-def variant_sums(table_GMD: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Floats:
-    """Sums over clusters of one variant each, drawn at random, [draws, D]; variant 0 is what was observed.
+def _counts(n_clusters: int, draws: int, rng: np.random.Generator) -> Iterator[Whole]:
+    """How often each cluster is drawn, [some draws, G], as small whole numbers."""
+    for size in _sizes(n_clusters, draws):
+        pick_BG = rng.integers(0, n_clusters, size=(size, n_clusters))
+        pick_BG += np.arange(size)[:, None] * n_clusters
+        count_BG = np.bincount(pick_BG.reshape(-1), minlength=size * n_clusters).reshape(size, n_clusters)
+        yield count_BG.astype(np.uint8 if count_BG.max() < 256 else np.int32)
 
-    Where M^G combinations are no more than `draws`, each is taken once and what was observed is left out, so that
-    (1 + b) / (1 + B) is the exact p-value.
-    """
-    n_clusters, n_variants, width = table_GMD.shape
-    flat = table_GMD.reshape(n_clusters * n_variants, width)
-    offset_G = n_variants * np.arange(n_clusters)
-    if n_clusters * np.log(n_variants) <= np.log(draws):
-        every = np.indices((n_variants,) * n_clusters).reshape(n_clusters, -1).T[1:]
-        return _picked(every + offset_G, flat)
+
+def _picks(n_clusters: int, n_variants: int, draws: int, rng: np.random.Generator) -> Iterator[Whole]:
+    kind = np.uint8 if n_variants <= 256 else np.uint16
+    for size in _sizes(n_clusters, draws):
+        yield rng.integers(0, n_variants, size=(size, n_clusters), dtype=kind)
+
+
+def _sizes(n_clusters: int, draws: int) -> list[int]:
     step = max(1, CHUNK_NUMBERS // n_clusters)
-    sizes = [min(step, draws - start) for start in range(0, draws, step)]
-    picks = (rng.integers(0, n_variants, size=(size, n_clusters)) for size in sizes)
-    return np.concatenate([_picked(pick_BG + offset_G, flat) for pick_BG in picks])
+    return [min(step, draws - start) for start in range(0, draws, step)]
 
 
-def _picked(row_BG: npt.NDArray[np.integer[Any]], table_RD: Floats) -> Floats:
+def _picked(row_BG: Whole, table_RD: Floats) -> Floats:
     draws, n_clusters = row_BG.shape
-    bounds = np.arange(0, draws * n_clusters + 1, n_clusters)
-    chosen = sparse.csr_array((np.ones(row_BG.size), row_BG.reshape(-1), bounds), shape=(draws, len(table_RD)))
+    bounds = np.arange(0, draws * n_clusters + 1, n_clusters, dtype=np.int32)
+    index = row_BG.reshape(-1).astype(np.int32, copy=False)
+    chosen = sparse.csr_array((np.ones(row_BG.size), index, bounds), shape=(draws, len(table_RD)))
     return np.asarray(chosen @ table_RD)
-
-
-def permuted_curves(sums_GP: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Floats:
-    """Sums over clusters, [permutations, P], when the slots of each cluster are rotated or mirrored at random.
-
-    All probes of a cluster move together, so permuting the sums of a cluster is permuting its probes.
-    """
-    return variant_sums(sums_GP[:, rotations(sums_GP.shape[1])], rng=rng, draws=draws)
 
 
 def p_at_least(null_B: Floats, observed: float) -> float:

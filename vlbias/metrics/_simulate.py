@@ -49,7 +49,7 @@ def simulate(
         raise ValueError(f"unknown world {world!r}; known: {', '.join(WORLDS)}")
     profile_S = draw_profile(shape, n_slots=n_slots, rng=rng)
     accuracy_S = BASE + amplitude * (profile_S - profile_S.mean())
-    effect_S = _effect(accuracy_S)
+    effect_S = effect_of(accuracy_S)
     cluster_P = np.arange(n_probes)
     if world == "clustered":
         drawn_P = rng.integers(max(2, round(n_probes / PROBES_PER_CLUSTER)), size=n_probes)
@@ -111,7 +111,7 @@ def _noise(world: World, cluster_P: Ints, *, n_slots: int, rng: np.random.Genera
     return np.asarray(np.sqrt(STICKY_SHARE) * same_P1 + np.sqrt(1 - STICKY_SHARE) * lagged_PS)
 
 
-def _effect(accuracy_S: Floats) -> Floats:
+def effect_of(accuracy_S: Floats) -> Floats:
     """The effect in logits that gives each accuracy, the probes' ease integrated out."""
     grid = np.linspace(-8.0, 8.0, 801)
     ease, weight = np.polynomial.hermite_e.hermegauss(41)

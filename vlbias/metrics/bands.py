@@ -10,7 +10,8 @@ import numpy as np
 from vlbias.answers import Outcome, slots
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Blocks, Cell, Floats, blocks, by_task, gold_points, right_points, rows
-from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_means, exact_share, widening
+from vlbias.metrics._intervals import score_interval
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, Resampling, exact_share, widening
 
 OUTCOMES: tuple[tuple[str, Cell], ...] = (("accuracy_band", right_points), ("gold_probability_band", gold_points))
 ALL_AT_ONCE = f"simultaneous over slots: cluster bootstrap of the largest |t|, {BOOTSTRAP_DRAWS} draws, score interval"
@@ -26,7 +27,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     """
     if not outcomes:
         return []
-    n_slots = slots(outcomes)
+    n_slots, drawn = slots(outcomes), Resampling(rng)
     out = []
     for metric, value in OUTCOMES:
         for task, found in by_task(blocks(outcomes, value)):
@@ -38,16 +39,16 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
                 why = "needs two clusters of probes with a value at every slot" if rows(outcomes) else counts
                 out.append(replace(blank, notes=(why, *found.notes)))
             else:
-                out += _band(found, blank, n_slots=n_slots, rng=rng)
+                out += _band(found, blank, n_slots=n_slots, drawn=drawn)
     return out
 
 
-def _band(found: Blocks, blank: Estimate, *, n_slots: int, rng: np.random.Generator) -> list[Estimate]:
+def _band(found: Blocks, blank: Estimate, *, n_slots: int, drawn: Resampling) -> list[Estimate]:
     sums_GP, n_G = found.sums()
     mean_P = sums_GP.sum(axis=0) / n_G.sum() / 100
     se_P = clustered_se(sums_GP / 100, n_G)
     moving_P = se_P > 1e-9
-    drawn_BP = np.abs(bootstrap_means(sums_GP / 100, n_G, rng=rng) - mean_P)[:, moving_P]
+    drawn_BP = np.abs(drawn.means(sums_GP / 100, n_G) - mean_P)[:, moving_P]
     largest = float(np.quantile((drawn_BP / se_P[moving_P]).max(axis=1), 0.95)) if moving_P.any() else 0.0
     out = []
     for slot, (mean, se) in enumerate(zip(mean_P.tolist(), se_P.tolist())):
@@ -68,11 +69,3 @@ def clustered_se(sums_GP: Floats, n_G: Floats) -> Floats:
     residual_GP = sums_GP - n_G[:, None] * sums_GP.sum(axis=0) / n_G.sum()
     factor = len(n_G) / (len(n_G) - 1)
     return np.asarray(np.sqrt(factor * (residual_GP**2).sum(axis=0)) / n_G.sum())
-
-
-def score_interval(mean: float, se: float, *, z: float) -> tuple[float, float]:
-    """Wilson's (1927) interval of a mean of values in 0..1 with this standard error, `z` of them to each side."""
-    n = mean * (1 - mean) / se**2
-    centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * float(np.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2)))
-    return max(0.0, centre - half), min(1.0, centre + half)

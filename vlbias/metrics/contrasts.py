@@ -13,7 +13,7 @@ from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Blocks, blocks, by_task, gold_points, right_points, rows
 from vlbias.metrics._multiplicity import over_tasks
 from vlbias.metrics._position_test import CONTRASTS, PositionTest, position_test
-from vlbias.metrics._resample import PERMUTED, reference
+from vlbias.metrics._resample import PERMUTED, Resampling, reference
 
 UNITS = {"slope": "points per full context"}
 
@@ -29,21 +29,21 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     """
     if not outcomes:
         return []
-    out = []
+    out, drawn = [], Resampling(rng)
     for prefix, value in (("accuracy", right_points), ("gold_probability", gold_points)):
         for task, found in by_task(blocks(outcomes, value)):
-            out += _estimates(found, prefix=prefix, task=task, n_slots=slots(outcomes), rng=rng)
+            out += _estimates(found, prefix=prefix, task=task, n_slots=slots(outcomes), drawn=drawn)
     out = over_tasks(out)
     return [_counts_only(e) for e in out] if not rows(outcomes) else out
 
 
-def _estimates(found: Blocks, *, prefix: str, task: str, n_slots: int, rng: np.random.Generator) -> list[Estimate]:
+def _estimates(found: Blocks, *, prefix: str, task: str, n_slots: int, drawn: Resampling) -> list[Estimate]:
     sums_GP, n_G = found.sums()
     names = [f"{prefix}_{name}" for name in CONTRASTS]
     if len(n_G) < 2 or n_slots < 2:
         note = _why_not(found, n_slots)
         return [_absent(m, found, task=task, note=note) for m in [*names, f"{prefix}_any_effect"]]
-    test = position_test(sums_GP, n_G, rng=rng)
+    test = position_test(sums_GP, n_G, drawn=drawn)
     out = []
     for name, metric in zip(CONTRASTS, names):
         if name in test.names:

@@ -10,8 +10,9 @@ import numpy as np
 from vlbias.answers import Answer, Failure, Outcome, slots
 from vlbias.estimates import Estimate
 from vlbias.metrics._attrition import ALARM, attrition_p
-from vlbias.metrics._blocks import cluster_sums, rows
-from vlbias.metrics._resample import PERMUTED, bootstrap_sums, exact_share, percentile
+from vlbias.metrics._blocks import rows
+from vlbias.metrics._means import mean_estimate
+from vlbias.metrics._resample import PERMUTED
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
@@ -49,21 +50,7 @@ def _rate(
     if not cell:
         return Estimate(metric=metric, slot=slot, unit="points", notes=("nothing was asked here",))
     failed = [r for r in cell if isinstance(r, Failure) and (kinds is None or r.kind in kinds)]
-    hit_N1 = np.array([[100.0 * (isinstance(r, Failure) and (kinds is None or r.kind in kinds))] for r in cell])
-    cluster_N = np.unique([r.asked.cluster_id for r in cell], return_inverse=True)[1].reshape(-1)
-    table = np.column_stack([cluster_sums(hit_N1, cluster_N), np.bincount(cluster_N)])
-    value, g = 100.0 * len(failed) / len(cell), len(table)
-    low: float | None = None
-    high: float | None = None
-    interval = "not available: one cluster"
-    if len(failed) in (0, len(cell)):
-        low, high = (100 * b for b in exact_share(g if failed else 0, g))
-        interval = "Clopper-Pearson, one trial per cluster (every trial the same)"
-    elif g > 1:
-        drawn = bootstrap_sums(table, rng=rng)
-        low, high = percentile(drawn[:, 0] / drawn[:, 1], value, n_clusters=g, bounds=(0.0, 100.0))
-        interval = "cluster bootstrap, percentile, 2000 draws, widened for few clusters"
-    kinds_found = Counter(r.kind for r in failed)
-    notes = tuple(f"{kind}: {count}" for kind, count in sorted(kinds_found.items()))
-    return Estimate(metric=metric, slot=slot, value=value, unit="points", low=low, high=high, interval=interval,
-                    n=len(cell), clusters=g, notes=notes)  # fmt: skip
+    notes = tuple(f"{kind}: {count}" for kind, count in sorted(Counter(r.kind for r in failed).items()))
+    hit = [100.0 * (isinstance(r, Failure) and (kinds is None or r.kind in kinds)) for r in cell]
+    blank = Estimate(metric=metric, slot=slot, unit="points", notes=notes)
+    return mean_estimate(blank, hit, [r.asked.cluster_id for r in cell], rng=rng)

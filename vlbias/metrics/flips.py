@@ -1,24 +1,29 @@
-"""Counts the probes whose chosen option changes with the slot, whether or not it is right."""
+"""Counts the probes whose chosen option changes with the slot, whether or not it is right, and without any change."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from vlbias.answers import Answer, Outcome, slots
 from vlbias.estimates import Estimate
-from vlbias.metrics._blocks import cluster_sums, rows
-from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_sums, exact_share, percentile
+from vlbias.metrics._blocks import repeats, rows
+from vlbias.metrics._means import mean_estimate
 
-NOISE = "no repeat at one slot was asked, so decoding noise is included"
+NOISE = "no repeat at one slot was asked, so decoding noise is included; --repeats asks some"
+NAMES = ("flip_rate", "flip_rate_pairs")
+REPEATED = ("flip_rate_of_repeats", "flip_rate_beyond_repeats")
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
     """The share of probes, and of pairs of slots, whose chosen option differs; points.
 
-    Only probes with exactly one choice at every slot enter. No gold is needed.
+    Only probes with exactly one choice at every slot enter. No gold is needed. Where trials were asked again,
+    `flip_rate_of_repeats` is how often the choice differs from that of the same trial asked before, which is decoding
+    noise, and `flip_rate_beyond_repeats` what pairs of slots differ more than that; 0 where slots change nothing.
     """
     found = rows(outcomes)
     if not found:
@@ -35,45 +40,67 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         if len(answers[p]) == n_slots and {a.asked.slot for a in answers[p]} == set(range(n_slots))
     ]
     lost = len(asked) - len(whole)
-    notes = (NOISE, f"{lost} of {len(asked)} probes lack one choice at every slot; left out") if lost else (NOISE,)
-    out = []
+    notes = (f"{lost} of {len(asked)} probes lack one choice at every slot; left out",) if lost else ()
+    again, out = _again(outcomes), list[Estimate]()
     for task in ["all", *sorted({w[0].asked.task for w in whole})]:
         of_task = [w for w in whole if task in ("all", w[0].asked.task)]
-        out += _estimates(of_task, task=task, notes=notes, rng=rng)
+        out += _over_slots(of_task, task=task, notes=notes if again else (NOISE, *notes), rng=rng)
+        if again:
+            out += _over_repeats(of_task, again, task=task, notes=notes, rng=rng)
     return out
 
 
-def _estimates(
-    probes: list[list[Answer]], *, task: str, notes: tuple[str, ...], rng: np.random.Generator
+def _over_slots(
+    probes: Sequence[Sequence[Answer]], *, task: str, notes: tuple[str, ...], rng: np.random.Generator
 ) -> list[Estimate]:
-    names = ("flip_rate", "flip_rate_pairs")
+    blanks = [Estimate(metric=m, task=task, unit="points", n=len(probes), notes=notes) for m in NAMES]
     if not probes or len(probes[0]) < 2:
         note = "no probe has one choice at each of at least two slots"
-        return [Estimate(metric=m, task=task, unit="points", n=len(probes), notes=(note, *notes)) for m in names]
-    values_NK = np.array([_flips([a.chosen for a in probe]) for probe in probes])
-    cluster_N = np.unique([p[0].asked.cluster_id for p in probes], return_inverse=True)[1].reshape(-1)
-    table = np.column_stack([cluster_sums(values_NK, cluster_N), np.bincount(cluster_N)])
-    drawn = bootstrap_sums(table, rng=rng)
-    out = []
-    for k, metric in enumerate(names):
-        value, g = float(values_NK[:, k].mean()), len(table)
-        low: float | None = None
-        high: float | None = None
-        interval = "not available: one cluster"
-        if value in (0.0, 100.0):
-            low, high = (100 * b for b in exact_share(g if value else 0, g))
-            interval = "Clopper-Pearson, one trial per cluster (every probe the same)"
-        elif g > 1:
-            low, high = percentile(drawn[:, k] / drawn[:, -1], value, n_clusters=g, bounds=(0.0, 100.0))
-            interval = f"cluster bootstrap, percentile, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
-        out.append(
-            Estimate(metric=metric, task=task, value=value, unit="points", low=low, high=high, interval=interval,
-                     n=len(probes), clusters=g, notes=notes)
-        )  # fmt: skip
-    return out
+        return [replace(blank, notes=(note, *notes)) for blank in blanks]
+    clusters = [p[0].asked.cluster_id for p in probes]
+    changed = [100.0 * (len({a.chosen for a in p}) > 1) for p in probes]
+    shares = (changed, [_differing_pairs(p) for p in probes])
+    return [mean_estimate(blank, values, clusters, rng=rng) for blank, values in zip(blanks, shares)]
 
 
-def _flips(chosen: Sequence[int | None]) -> tuple[float, float]:
-    pairs = len(chosen) * (len(chosen) - 1)
-    same = sum(c * (c - 1) for c in Counter(chosen).values())
-    return 100.0 * (len(set(chosen)) > 1), 100.0 * (1 - same / pairs)
+def _over_repeats(
+    probes: Sequence[Sequence[Answer]],
+    again: Mapping[str, Sequence[Answer]],
+    *,
+    task: str,
+    notes: tuple[str, ...],
+    rng: np.random.Generator,
+) -> list[Estimate]:
+    kept = [p for p in probes if len(p) > 1 and again.get(p[0].asked.probe_id)]
+    lost = len(probes) - len(kept)
+    notes = (*notes, f"{lost} of {len(probes)} probes have no answered repeat; left out") if lost else notes
+    blanks = [Estimate(metric=m, task=task, unit="points", n=0, notes=notes) for m in REPEATED]
+    if not kept:
+        return blanks
+    clusters = [p[0].asked.cluster_id for p in kept]
+    noise = [_differing_repeats(p, again[p[0].asked.probe_id]) for p in kept]
+    beyond = [_differing_pairs(p) - share for p, share in zip(kept, noise)]
+    return [
+        mean_estimate(blanks[0], noise, clusters, rng=rng),
+        mean_estimate(blanks[1], beyond, clusters, rng=rng, bounds=(-100.0, 100.0)),
+    ]
+
+
+def _again(outcomes: Sequence[Outcome]) -> dict[str, list[Answer]]:
+    """The answered repeats of each probe."""
+    found: dict[str, list[Answer]] = defaultdict(list)
+    for row in repeats(outcomes):
+        if isinstance(row, Answer) and row.chosen is not None:
+            found[row.asked.probe_id].append(row)
+    return dict(found)
+
+
+def _differing_pairs(probe: Sequence[Answer]) -> float:
+    pairs = len(probe) * (len(probe) - 1)
+    return 100.0 * (1 - sum(c * (c - 1) for c in Counter(a.chosen for a in probe).values()) / pairs)
+
+
+def _differing_repeats(probe: Sequence[Answer], again: Sequence[Answer]) -> float:
+    """The share of repeats whose choice is not that of the trial asked first, points."""
+    first = {a.asked.slot: a.chosen for a in probe}
+    return 100.0 * sum(a.chosen != first[a.asked.slot] for a in again) / len(again)

@@ -12,6 +12,7 @@ from vlbias.estimates import Estimate
 from vlbias.metrics import curve, flips, spread
 from vlbias.metrics._blocks import Floats, rows
 from vlbias.metrics._even_share import above_even
+from vlbias.metrics._multiplicity import over_tasks
 
 SHARED = ("accuracy", "flip_rate", "flip_rate_pairs", "accuracy_range", "accuracy_rms_effect")
 
@@ -30,7 +31,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         out += [replace(e, metric=f"image_{e.metric}", task=name) for e in found if _wanted(e)]
         if name.startswith("index"):
             out += _index_share(group, name=name, rng=rng)
-    return out
+    return over_tasks(out)
 
 
 def _ways(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Outcome]]]:

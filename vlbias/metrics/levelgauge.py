@@ -13,7 +13,8 @@ import numpy as np
 from vlbias.answers import Outcome, slots
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, blocks, cluster_sums, right_points, rows, tallies
-from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_sums, p_at_least, percentile, permuted_curves, reference
+from vlbias.metrics._multiplicity import over_tasks
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, Resampling, p_at_least, percentile, reference
 
 NAMES = ("Smeta", "Pbs", "Pran", "Pvar", "Pmean", "CM")
 UNITS = {"Smeta": "points", "Pvar": "RS points^2", "CM": "score"}
@@ -43,7 +44,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         return []
     slots(outcomes)
     curves = _from_answers(outcomes, rng=rng) if rows(outcomes) else _from_counts(outcomes)
-    return [e for task, curve in curves.items() for e in _estimates(curve, task=task)]
+    return over_tasks([e for task, curve in curves.items() for e in _estimates(curve, task=task)])
 
 
 def morphology(rs_P: Floats) -> str:
@@ -133,7 +134,7 @@ def _macro(curves: list[_Curve], *, notes: tuple[str, ...]) -> _Curve:
 
 
 def _from_answers(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> dict[str, _Curve]:
-    found = blocks(outcomes, right_points, alone=True)
+    found, draws = blocks(outcomes, right_points, alone=True), Resampling(rng)
     tasks = sorted(set(found.task_N))
     if not tasks or found.alone_N is None:
         empty = _Curve(accuracy_P=np.zeros(0), alone=None, n=0, clusters=0, drawn_BP=None, drawn_alone_B=None,
@@ -141,16 +142,16 @@ def _from_answers(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> d
         return {"all": empty}
     member_NT = np.array([[t == task for task in tasks] for t in found.task_N], dtype=np.float64)
     all_NK = np.column_stack([found.values_NP, found.alone_N])
-    out = {"all": _weighted(all_NK, member_NT, found.cluster_N, notes=(MACRO, *found.notes), rng=rng)}
+    out = {"all": _weighted(all_NK, member_NT, found.cluster_N, notes=(MACRO, *found.notes), draws=draws)}
     for t, task in enumerate(tasks):
         keep = member_NT[:, t] > 0
         cluster_N = np.unique(found.cluster_N[keep], return_inverse=True)[1].reshape(-1)
-        out[task] = _weighted(all_NK[keep], member_NT[keep][:, [t]], cluster_N, notes=found.notes, rng=rng)
+        out[task] = _weighted(all_NK[keep], member_NT[keep][:, [t]], cluster_N, notes=found.notes, draws=draws)
     return out
 
 
 def _weighted(
-    all_NK: Floats, member_NT: Floats, cluster_N: np.ndarray, *, notes: tuple[str, ...], rng: np.random.Generator
+    all_NK: Floats, member_NT: Floats, cluster_N: np.ndarray, *, notes: tuple[str, ...], draws: Resampling
 ) -> _Curve:
     """The mean over tasks of the tasks' curves; the last column is the probe alone, which no permutation moves."""
     n, n_tasks = member_NT.shape
@@ -160,8 +161,8 @@ def _weighted(
     curve_K = _macro_of(table.sum(axis=0)[None], n_tasks, size)[0]
     weight_N = (member_NT / member_NT.sum(axis=0)).sum(axis=1) / n_tasks
     sums_GP = cluster_sums(all_NK[:, :-1] * weight_N[:, None], cluster_N)
-    null = permuted_curves(sums_GP, rng=rng)
-    drawn = bootstrap_sums(table, rng=rng) if len(table) > 1 else None
+    null = draws.curves(sums_GP)
+    drawn = draws.sums(table) if len(table) > 1 else None
     if drawn is not None and not np.all(drawn[:, -n_tasks:] > 0):
         drawn, notes = None, (*notes, "some bootstrap draws hold no probe of a task: no interval")
     means = None if drawn is None else _macro_of(drawn, n_tasks, size)

@@ -13,6 +13,7 @@ from vlbias.answers import Answer, Failure, Outcome
 from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import Floats, cluster_sums, rows
 from vlbias.metrics._means import mean_estimate
+from vlbias.metrics._multiplicity import over_tasks
 from vlbias.metrics._option_counts import (
     counts,
     ece,
@@ -91,15 +92,16 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         out += _per_place(observed, null, drawn, blank=blank, whole=whole)
         out += _summaries(observed, null, drawn, blank=blank, whole=whole)
         out += _changes(mine, blank, rng=rng)
-    return out
+    return over_tasks(out)
 
 
 def _parts(groups: Sequence[list[Answer]]) -> list[tuple[str, list[list[Answer]]]]:
-    """All groups, those of each task, and, where labels vary, those of each style of labels; each part by its name."""
+    """All groups and, where there are several, those of each task and of each style of labels; each part by its name."""
     parts: dict[str, list[list[Answer]]] = {"all": list(groups)}
     styles = [dict(g[0].asked.factors).get("labels") for g in groups]
-    for group in sorted(groups, key=lambda g: g[0].asked.task):
-        parts.setdefault(group[0].asked.task, []).append(group)
+    if len({g[0].asked.task for g in groups}) > 1:
+        for group in sorted(groups, key=lambda g: g[0].asked.task):
+            parts.setdefault(group[0].asked.task, []).append(group)
     for style in sorted({s for s in styles if s is not None}) if len(set(styles)) > 1 else ():
         parts[f"labels: {style}"] = [g for g, mine in zip(groups, styles) if mine == style]
     return list(parts.items())

@@ -15,7 +15,7 @@ from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Difference, Estimate, RunInfo
 from vlbias.metrics._blocks import Floats, blocks, by_task, cluster_sums, right_points, rows
 from vlbias.metrics._means import mean_estimate
-from vlbias.metrics._multiplicity import holm, named
+from vlbias.metrics._multiplicity import holm, named, over_tasks
 from vlbias.metrics._position_test import contrast_rows
 from vlbias.metrics._resample import (
     PERMUTATIONS,
@@ -51,7 +51,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         chance = reference(null_B, p_value=p, method=FLIPPED)
         clusters = [str(c) for c in found.cluster_N]
         out.append(mean_estimate(blank, change_N, clusters, rng=rng, bounds=(-100.0, 100.0), reference=chance))
-    return out
+    return over_tasks(out)
 
 
 def compare(runs: Sequence[Run], *, rng: np.random.Generator) -> Comparison:

@@ -11,12 +11,12 @@ import numpy as np
 from vlbias.answers import Answer, Failure, Outcome
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, cluster_sums, rows
-from vlbias.metrics._multiplicity import holm, named
+from vlbias.metrics._intervals import bounded_mean, jackknife
+from vlbias.metrics._multiplicity import holm, over_tasks
 from vlbias.metrics._resample import (
     BOOTSTRAP_DRAWS,
     bca,
     bootstrap_sums,
-    exact_share,
     reference,
     variant_sums,
 )
@@ -43,7 +43,8 @@ WEIGHTS = {
     "preference_distance_slope": {"distance_head": 1.0, "distance_neighbour": -1.0},
 }
 N, SPREAD = len(COLUMNS), len(COLUMNS) + 1
-SIGNED = ("preference_index", "preference_index_pair", "preference_distance_slope")
+SLOPE = "preference_distance_slope"
+SIGNED = ("preference_index", "preference_index_pair", SLOPE)
 UNMOVED = ("preference_other", "preference_same_content")
 SWAP = "head and neighbour exchanged within clusters"
 BOOTSTRAP = f"cluster bootstrap, BCa, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
@@ -81,7 +82,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     for task in ["all", *(tasks if len(tasks) > 1 else [])]:
         keep = np.ones(len(pairs.task_N), dtype=bool) if task == "all" else pairs.task_N == task
         out += _estimates(pairs, keep, task=task, rng=rng)
-    return out
+    return over_tasks(out)
 
 
 def believed(answer: Answer) -> str:
@@ -164,7 +165,7 @@ def _estimates(pairs: _Pairs, keep: np.ndarray, *, task: str, rng: np.random.Gen
     blank = Estimate(metric="", task=task, unit="points", n=len(value_NK), clusters=len(table_GD), notes=pairs.notes)
     out = []
     for metric, weights in WEIGHTS.items():
-        sloped = metric == "preference_distance_slope"
+        sloped = metric == SLOPE
         one = replace(blank, metric=metric, unit="points per slot" if sloped else "points")
         if sloped and spread_N.sum() == 0:
             out.append(replace(one, notes=("every pair of slots is equally far apart", *pairs.notes)))
@@ -216,18 +217,18 @@ def _ratio(blank: Estimate, sums: _Sums, top: Mapping[int, float], *, base: int)
     one = replace(blank, value=value, reference=null if blank.metric not in UNMOVED else None)
     if sums.drawn_BD is None:
         return replace(one, interval="not available: one cluster")
-    signed = blank.metric in SIGNED
-    if not signed and value in (0.0, 100.0):
-        low, high = exact_share(len(base_G) if value else 0, len(base_G))
-        return replace(one, low=100 * low, high=100 * high, interval="Clopper-Pearson, one trial per cluster")
+    if blank.metric != SLOPE:
+        bounds = (-100.0 if blank.metric in SIGNED else 0.0, 100.0)
+        limits, how = bounded_mean(top_G, base_G, bounds=bounds)
+        low, high = limits or (None, None)
+        return replace(one, low=low, high=high, interval=how)
     drawn_base_B = sums.drawn_BD[:, base]
     if np.any(drawn_base_B == 0):
         return replace(one, interval="not available: a resample has no such pair")
     drawn_B = sums.drawn_BD[:, columns] @ weight_K / drawn_base_B
     if np.ptp(drawn_B) < 1e-9:
         return replace(one, interval="not available: every cluster has the same value")
-    jackknife_G = (top_G.sum() - top_G) / (total - base_G)
-    low, high = bca(drawn_B, value, jackknife_G, bounds=(-100.0 if signed else 0.0, 100.0))
+    low, high = bca(drawn_B, value, jackknife(top_G[:, None], base_G)[:, 0], bounds=(-100.0, 100.0))
     return replace(one, low=low, high=high, interval=BOOTSTRAP)
 
 
@@ -235,7 +236,7 @@ def _stepped(cells: list[Estimate]) -> list[Estimate]:
     p_values = [c.reference.p_value for c in cells if c.reference and c.reference.p_value is not None]
     if len(p_values) != len(cells):
         return cells
-    how = named("Holm", len(cells), "pair of slot")
+    how = f"Holm over {len(cells)} pairs of slots"
     return [
         replace(c, adjusted=how, reference=replace(c.reference, p_value=p))
         for c, p in zip(cells, holm(p_values))

@@ -11,7 +11,8 @@ from scipy import stats
 from vlbias.answers import Outcome
 from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import Floats, cluster_sums
-from vlbias.metrics._means import BOOTSTRAP, EXACT, mean_estimate
+from vlbias.metrics._intervals import EXACT
+from vlbias.metrics._means import BOOTSTRAP, mean_estimate
 from vlbias.metrics._multiplicity import holm, named
 from vlbias.metrics._resample import bootstrap_sums, exact_share, p_at_least, percentile, reference
 from vlbias.metrics._spatial_blocks import GridBlocks, grid_blocks

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from vlbias.answers import Outcome, slots
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Blocks, Floats, blocks, by_task, right_points, rows
-from vlbias.metrics._resample import BOOTSTRAP_DRAWS, bootstrap_means, p_at_least, permuted_curves, reference
+from vlbias.metrics._intervals import SIZE, effect_size
+from vlbias.metrics._multiplicity import over_tasks
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, Resampling, p_at_least, reference
 from vlbias.metrics._split_half import NULL_DRAWS, corrected_range, null_ranges
 
 NAMES = {"accuracy_range": "points", "accuracy_variance": "points^2", "accuracy_rms_effect": "points"}
 CORRECTED_RANGE = "accuracy_range_corrected"
 PICKED = "not available: which slots are picked changes from half to half; read it with the reference"
 BASIC = f"cluster bootstrap, basic, {BOOTSTRAP_DRAWS} draws, cut at 0; read it with the reference"
-CORRECTED = f"cluster bootstrap, percentile of the noise-corrected square, {BOOTSTRAP_DRAWS} draws, cut at 0"
+SAME = "not available: every cluster has the same curve"
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
@@ -28,49 +31,35 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     """
     if not outcomes:
         return []
-    n_slots, out = slots(outcomes), []
+    n_slots, drawn, out = slots(outcomes), Resampling(rng), list[Estimate]()
     counts = not rows(outcomes)
     for task, found in by_task(blocks(outcomes, right_points)):
         if counts or found.n_clusters < 2 or n_slots < 2:
             note = "counts only: no answers per probe" if counts else "needs two slots and two clusters of whole probes"
             out += [_absent(name, found, task=task, note=note) for name in (*NAMES, CORRECTED_RANGE)]
         else:
-            out += _estimates(found, task=task, rng=rng)
-    return out
+            out += _estimates(found, task=task, drawn=drawn, rng=rng)
+    return over_tasks(out)
 
 
-def _estimates(found: Blocks, *, task: str, rng: np.random.Generator) -> list[Estimate]:
+def _estimates(found: Blocks, *, task: str, drawn: Resampling, rng: np.random.Generator) -> list[Estimate]:
     sums_GP, n_G = found.sums()
-    curve_P = sums_GP.sum(axis=0) / found.n
-    noise = _noise(sums_GP, n_G)
-    drawn_BP = bootstrap_means(sums_GP, n_G, rng=rng)
-    null_BP = permuted_curves(sums_GP, rng=rng) / found.n
-    out = []
+    curve_P, noise = sums_GP.sum(axis=0) / found.n, _noise(sums_GP, n_G)
+    drawn_BP, null_BP = drawn.means(sums_GP, n_G), drawn.curves(sums_GP) / found.n
+    sized, out = effect_size(sums_GP, n_G), []
     for name, unit in NAMES.items():
         value = float(_statistic(name, curve_P[None], noise)[0])
         null_B = _statistic(name, null_BP, noise)
-        drawn_B = _statistic(name, drawn_BP, noise * 2)
-        low, high = np.quantile(drawn_B, [0.025, 0.975])
-        if name != "accuracy_rms_effect":
-            low, high = 2 * value - high, 2 * value - low
-        flat = noise == 0.0
-        out.append(
-            Estimate(
-                metric=name,
-                task=task,
-                value=value,
-                unit=unit,
-                low=None if flat else float(max(0.0, low)),
-                high=None if flat else float(max(0.0, high)),
-                interval="not available: every cluster has the same curve"
-                if flat
-                else (CORRECTED if name == "accuracy_rms_effect" else BASIC),
-                n=found.n,
-                clusters=found.n_clusters,
-                reference=reference(null_B, p_value=p_at_least(null_B, value)),
-                notes=found.notes,
-            )
-        )
+        one = Estimate(metric=name, task=task, value=value, unit=unit, interval=SAME, n=found.n,
+                       clusters=found.n_clusters, notes=found.notes,
+                       reference=reference(null_B, p_value=p_at_least(null_B, value)))  # fmt: skip
+        if sized is not None and name == "accuracy_rms_effect":
+            one = replace(one, low=sized[1][0], high=sized[1][1], interval=SIZE)
+        elif noise > 0:
+            low, high = np.quantile(_statistic(name, drawn_BP, noise), [0.025, 0.975])
+            low, high = (float(max(0.0, 2 * value - limit)) for limit in (high, low))
+            one = replace(one, low=low, high=high, interval=BASIC)
+        out.append(one)
     return [*out, _split_half(found, sums_GP, n_G, task=task, rng=rng)]
 
 

@@ -34,7 +34,11 @@ SHAPES = {
 def sentences(report: Report) -> list[str]:
     """The verdict, sentence by sentence: what was asked, the shape, how big, failures, and the limits."""
     orders = whole_run(report)
-    found = [_tested(e) for e in orders[:MOST_SAID]] if orders else [_shape(pick(report, "shape")), *_sizes(report)]
+    found = (
+        [_tested(e) for e in orders[:MOST_SAID]]
+        if orders
+        else [_shape(pick(report, "shape")), *_sizes(report), _detectable(report)]
+    )
     return [s for s in [_asked(report), *found, _failed(report), _limits(report)] if s]
 
 
@@ -91,6 +95,21 @@ def _sizes(report: Report) -> list[str]:
     if overall is not None and overall.value is not None:
         found.append(f"Overall accuracy is {number(overall.value, 'points')} % ({interval(overall)}).")
     return found
+
+
+def _detectable(report: Report) -> str:
+    """What this run could have found at all: a small sample finds nothing small."""
+    e = pick(report, "accuracy_smallest_detectable_effect")
+    if e is None or e.value is None:
+        return ""
+    size = (
+        f"a head effect of {number(e.value, 'points')} points from the best slot to the worst is found with power 80 %"
+    )
+    finer = pick(report, "gold_probability_smallest_detectable_effect")
+    less = (
+        f" (of {number(finer.value, 'points')} by the probability of the right option)" if finer and finer.value else ""
+    )
+    return f"With {e.n} probes of {e.clusters} clips that scatter as these do, {size}{less}."
 
 
 def _failed(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""Writes results.json for programs, with the keys that evaluation harnesses share, and reads estimates back."""
+"""Writes results.json for programs, with the keys that evaluation harnesses share."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from statistics import NormalDist
 from typing import Any
 
 from vlbias.answers import Answer, Tally
-from vlbias.errors import NotARun
-from vlbias.estimates import Estimate, Reference
+from vlbias.estimates import Estimate
 from vlbias.reports import Report
 from vlbias.reports._reading import curve, failures, first_reasons, n_slots, suite_name, tasks
 from vlbias.reports._text import model_name, save
@@ -65,24 +64,6 @@ def content(report: Report) -> dict[str, Any]:
     }
 
 
-def estimates_from(path: Path) -> list[Estimate]:
-    """The estimates of a results.json; a file that is not one is an error that names it."""
-    file = path / NAME if path.is_dir() else path
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise NotARun(f"{file}: cannot be read: {error.strerror}; give a results.json or its folder") from error
-    except ValueError as error:
-        raise NotARun(f"{file}: not strict JSON: {error}") from error
-    version = found.get("schema_version") if isinstance(found, Mapping) else None
-    if version != SCHEMA_VERSION:
-        raise NotARun(f"{file}: schema_version is {version!r}, this version reads {SCHEMA_VERSION}")
-    try:
-        return [_estimate(row) for row in found["estimates"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotARun(f"{file}: its list of estimates is damaged: {error}") from error
-
-
 def _task(report: Report, task: str) -> dict[str, Any]:
     row: dict[str, Any] = {"alias": task}
     for e in report.estimates:
@@ -121,15 +102,6 @@ def _point(e: Estimate) -> dict[str, Any]:
     }
 
 
-def _estimate(row: Mapping[str, Any]) -> Estimate:
-    fields = dict(row)
-    if fields.get("reference") is not None:
-        fields["reference"] = Reference(**fields["reference"])
-    if fields.get("cell") is not None:
-        fields["cell"] = tuple(fields["cell"])
-    return Estimate(**{**fields, "notes": tuple(fields.get("notes", ()))})
-
-
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
@@ -138,7 +110,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Sequence):
         return list(value)
     raise TypeError(f"{type(value).__name__} has no place in a results file")
-
-
-def _refuse(text: str) -> float:
-    raise ValueError(f"{text} is not a number of strict JSON")
