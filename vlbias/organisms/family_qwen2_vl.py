@@ -65,7 +65,20 @@ def model(size: Size) -> Any:
             "mrope_section": [half - 2 * (3 * half // 8), 3 * half // 8, 3 * half // 8],
         },
     }
-    vision = {
+    config = Qwen2VLConfig(
+        text_config=text,
+        vision_config=vision(size),
+        image_token_id=words[IMAGE],
+        video_token_id=words[VIDEO],
+        vision_start_token_id=words[VISION_START],
+        vision_end_token_id=words[VISION_END],
+    )
+    return Qwen2VLForConditionalGeneration(config)
+
+
+def vision(size: Size) -> dict[str, int]:
+    """The sizes of the visual tower, by the names of its config."""
+    return {
         "depth": size.vision_layers,
         "embed_dim": size.vision_hidden,
         "hidden_size": size.hidden,
@@ -75,15 +88,6 @@ def model(size: Size) -> Any:
         "spatial_merge_size": MERGE,
         "temporal_patch_size": FRAMES,
     }
-    config = Qwen2VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=words[IMAGE],
-        video_token_id=words[VIDEO],
-        vision_start_token_id=words[VISION_START],
-        vision_end_token_id=words[VISION_END],
-    )
-    return Qwen2VLForConditionalGeneration(config)
 
 
 def processor() -> Any:
