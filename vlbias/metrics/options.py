@@ -96,7 +96,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
 
 
 def _parts(groups: Sequence[list[Answer]]) -> list[tuple[str, list[list[Answer]]]]:
-    """All groups and, where there are several, those of each task and of each style of labels; each part by its name."""
+    """All groups and, where there are several, those of each task and of each style of labels, by name."""
     parts: dict[str, list[list[Answer]]] = {"all": list(groups)}
     styles = [dict(g[0].asked.factors).get("labels") for g in groups]
     if len({g[0].asked.task for g in groups}) > 1:
