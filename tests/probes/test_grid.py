@@ -111,3 +111,17 @@ def test_the_bundled_suites_are_sound(name: str) -> None:
     suite = read(path, grid.Suite, error=BadSuite)
     found = grid.probes(suite, folder=path.parent)
     assert len(found) == 2 * suite.source.drawn.items
+
+
+def test_asked_for_a_choice_the_images_stay_and_the_foil_is_the_other_answer() -> None:
+    presence = asked(suite_of())
+    text = SUITE.format(rows=2, columns=3, shifts="[[0, 0]]", distractors=2).replace("rows:", "asks: choice\nrows:")
+    choice = asked(parse(text, where="tiny.yaml", model=grid.Suite, error=BadSuite))
+    for one, other in zip(presence, choice, strict=True):
+        assert (
+            one.segments == other.segments and one.factors == other.factors and one.option_order == other.option_order
+        )
+        there, foil = other.probe.options
+        shown = other.segments[0].scenes[0].sprites[0]
+        named = there if dict(other.factors)["present"] == "yes" else foil
+        assert named.endswith(f" {shown.form}") and other.probe.options[other.probe.gold] == named

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -21,6 +21,7 @@ from vlbias.records import Picture, Probe, Scene, Segment, Trial
 
 METRICS = ("spatial", "failures")
 TASK = "Presence"
+CHOICE = "Which of these is in the image?"
 SMALLEST_CELL_PX = 8
 Side = Annotated[int, Field(ge=1, le=32)]
 
@@ -69,7 +70,8 @@ class Suite(Strict):
     """What stands in the YAML of a suite of this kind.
 
     `shifts_px` moves the grid right and down, so that cells do not lie on the patches of an encoder; every item is
-    asked at every shift. The slots of a trial are the cells in raster order.
+    asked at every shift. The slots of a trial are the cells in raster order. `asks`: whether the thing is there, or
+    which of the thing and its foil is, on the same images; a model that only compares captions can answer the second.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
@@ -80,6 +82,7 @@ class Suite(Strict):
     rows: Side = 3
     columns: Side = 3
     shifts_px: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)] = ((0, 0),)
+    asks: Literal["presence", "choice"] = "presence"
     prompt: PromptChoice = PromptChoice()
     frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
     source: Source
@@ -125,15 +128,15 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
     source = suite.source.given
     rng = np.random.default_rng(source.seed)
     if isinstance(source, DrawnItems):
-        found = _drawn(source, suite.grid(), rng=rng)
+        found = _drawn(source, suite, rng=rng)
     else:
-        found = _own(read_pictures(source, folder=folder), source, suite.grid(), rng=rng)
+        found = _own(read_pictures(source, folder=folder), source, suite, rng=rng)
     refuse(twice(found), suite=suite.name)
     return found
 
 
-def _drawn(drawn: DrawnItems, grid: Grid, *, rng: np.random.Generator) -> list[Probe]:
-    found = []
+def _drawn(drawn: DrawnItems, suite: Suite, *, rng: np.random.Generator) -> list[Probe]:
+    found, grid = [], suite.grid()
     for k, (shape, colour) in enumerate(pairs_of_looks(drawn.items, rng=rng)):
         foil = str(rng.choice([c for c in COLOURS if c != colour]))
         shapes = [s for s in SHAPES if s != shape]
@@ -143,13 +146,13 @@ def _drawn(drawn: DrawnItems, grid: Grid, *, rng: np.random.Generator) -> list[P
         around = tuple(sprite(*look, grid, place) for look, place in zip(looks, places[1:], strict=True))
         scene = still((sprite(shape, colour, grid, places[0]), *around), grid, rng=rng)
         gone = replace(scene, sprites=(sprite(shape, foil, grid, places[0]), *around))
-        question = f"Is there a {colour} {shape} in the image?"
-        found += _pair(f"item-{k:04d}", question, scene, gone, cluster_id=f"item-{k:04d}")
+        words = _words(suite, f"a {colour} {shape}", f"a {foil} {shape}", of="Is there {thing} in the image?")
+        found += _pair(f"item-{k:04d}", words, scene, gone, cluster_id=f"item-{k:04d}")
     return found
 
 
-def _own(things: Sequence[Thing], source: OwnItems, grid: Grid, *, rng: np.random.Generator) -> list[Probe]:
-    found = []
+def _own(things: Sequence[Thing], source: OwnItems, suite: Suite, *, rng: np.random.Generator) -> list[Probe]:
+    found, grid = [], suite.grid()
     for thing in things:
         foil, *around = others(thing, things, n=1 + source.distractors, rng=rng)
         places = [int(c) for c in rng.permutation(grid.n_cells)[: 1 + len(around)]]
@@ -158,19 +161,30 @@ def _own(things: Sequence[Thing], source: OwnItems, grid: Grid, *, rng: np.rando
         instead = foil.at(grid, places[0])
         assert isinstance(instead, Picture)  # the user's things are pictures
         gone = replace(scene, pictures=(instead, *scene.pictures[1:]))
-        question = f"Is there a picture of this in the image: {thing.caption}?"
-        found += _pair(thing.name, question, scene, gone, cluster_id=thing.cluster_id)
+        asked = "Is there a picture of this in the image: {thing}?"
+        words = _words(suite, thing.caption, foil.caption, of=asked)
+        found += _pair(thing.name, words, scene, gone, cluster_id=thing.cluster_id)
     return found
 
 
-def _pair(name: str, question: str, scene: Scene, gone: Scene, *, cluster_id: str) -> list[Probe]:
+Words: TypeAlias = tuple[str, tuple[str, str]]
+
+
+def _words(suite: Suite, thing: str, foil: str, *, of: str) -> Words:
+    """The question and its two answers, of which the first says that the thing is there."""
+    if suite.asks == "presence":
+        return of.format(thing=thing), ("yes", "no")
+    return CHOICE, (thing, foil)
+
+
+def _pair(name: str, words: Words, scene: Scene, gone: Scene, *, cluster_id: str) -> list[Probe]:
     """The item there and not there."""
     return [
         Probe(
             probe_id=f"{name}-{there}",
             task=TASK,
-            question=question,
-            options=("yes", "no"),
+            question=words[0],
+            options=words[1],
             gold=gold,
             evidence=Segment(segment_id=f"{name}-{there}", kind="image", scenes=(shown,)),
             backgrounds=(),
@@ -205,7 +219,7 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
                     factors=(
                         ("cell", f"{row},{column}"),
                         ("grid", grid.name),
-                        ("present", probe.options[probe.gold or 0]),
+                        ("present", "no" if probe.gold else "yes"),
                         ("shift", f"{shift[0]},{shift[1]}"),
                     ),
                 )
