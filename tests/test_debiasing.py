@@ -90,7 +90,22 @@ def test_the_loop_proves_what_closes_the_gap_and_what_cannot(run: Path) -> None:
     before, after = by_method["pride"].recall_spread
     assert before is not None and after is not None and after < before / 2
     assert "closes the gap" in shown.verdict(by_method["permute"])
-    assert any("evidence lost before the logits" in note for note in shown.notes(proof))
+    assert any("evidence that was lost before the logits" in note for note in shown.notes(proof))
+
+
+def test_the_frontier_numbers_every_method_once(run: Path) -> None:
+    proof = debiasing.debias(run, "pride,vector_per_slot,temperature_per_slot", fit_share=0.4)
+    figure = shown.frontier(proof)
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert told == ["vanilla: 1", "1 pride: 1", "2 vector_per_slot: 1", "3 temperature_per_slot: 1"]
+    numbers = ", ".join(text.get_text() for text in figure.axes[0].texts)
+    assert sorted(numbers.split(", ")) == ["1", "2", "3"]
+
+
+def test_why_a_method_leaves_a_bias_is_told_by_its_name_or_its_shape() -> None:
+    assert shown.why("vcd:step=700", "before") == shown.WHY["vcd"]
+    assert "lost before the logits" in (shown.why("pride", "after") or "")
+    assert shown.why("permute", "") is None
 
 
 def test_every_row_of_a_proof_has_the_keys_that_programs_read(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "observer": SPEECH | {"metrics"},
     "debiascheck": SPEECH
     | {"arms", "athand", "debias", "debiasing", "metrics", "observer", "prompts", "proof", "run", "selfcheck"},
-    "debiaspage": {"arms", "debiascheck", "selfcheck"},
+    "debiaspage": {"arms", "debiascheck", "reports", "selfcheck"},
     "audit": SPEECH | {"formats", "metrics", "shortcuts"},
     "power": SPEECH | {"metrics", "store"},
     "lengths": SPEECH | {"scoring", "store", "reports"},

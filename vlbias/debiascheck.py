@@ -25,17 +25,18 @@ from vlbias.proof import gap_weights, prove
 from vlbias.run import Asking
 from vlbias.selfcheck import Row, Tell, in_parallel, share_row
 
-CLIPS, FIT_SHARE, BATCH, LEVEL = 30, 0.4, 64, 0.05
+CLIPS, FIT_SHARE, BATCH, LEVEL = 24, 0.4, 64, 0.05
 NO_BIAS, WHIM, SIGHT, PRIOR = "no bias", "no bias, whims", "evidence lost", "prior that grows with the slot"
 # The longer the context goes on, the more the first displayed option wins.
-PRIORS = ((0.25, 0.25, 0.25, 0.25), (0.4, 0.2, 0.2, 0.2), (0.7, 0.1, 0.1, 0.1), (0.91, 0.03, 0.03, 0.03))
+PRIORS = ((0.25, 0.25, 0.25, 0.25), (0.55, 0.15, 0.15, 0.15), (0.85, 0.05, 0.05, 0.05), (0.97, 0.01, 0.01, 0.01))
+SIGHTS = (1.0, 0.4, 0.15, 0.0)
 OBSERVERS: dict[str, dict[str, Any]] = {
     NO_BIAS: {},
     WHIM: {"whim": 0.8},
-    SIGHT: {"bias": Bias(sight_S=(1.0, 0.4, 0.15, 0.0))},
+    SIGHT: {"bias": Bias(sight_S=SIGHTS)},
     PRIOR: {"bias": Bias(prior_SO=PRIORS)},
 }
-SHARES = {NO_BIAS: 1.0, WHIM: 0.2, SIGHT: 0.2, PRIOR: 0.2}  # of the seeds
+SHARES: dict[str | None, float] = {NO_BIAS: 1.0, WHIM: 0.2, SIGHT: 0.2, PRIOR: 0.2}  # of the seeds
 LOGS = 0.5
 LISTS, SHUFFLED_LISTS = 200_000, 10_000_000
 WITHIN, SHUFFLED_WITHIN = 0.03, 0.01
@@ -51,7 +52,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What one method did to one observer, in points: accuracy and gap before and after.
+    """What one method did to one observer, in points: accuracy, and the first slot less the last, before and after.
 
     `alarms` names its harms (accuracy lowered, gap widened) that are significant over all methods, as the loop tells
     them; `single` those that would be if it were the only method.
@@ -61,7 +62,7 @@ class Effect:
     method: str
     seed: int
     accuracy: tuple[float, float]
-    gap: tuple[float, float]
+    head_minus_tail: tuple[float, float]
     alarms: tuple[str, ...]
     single: tuple[str, ...]
 
@@ -76,10 +77,11 @@ class Log:
 
 
 def work(n_seeds: int) -> list[Trial]:
-    """The trials of `n_seeds` seeds; the observers with a bias get a part of them."""
-    seeds = {name: max(2, round(share * n_seeds)) for name, share in SHARES.items()}
-    asked = [Trial(observer=name, seed=seed) for name, n in seeds.items() for seed in range(n)]
-    return [*asked, *(Trial(observer=None, seed=seed) for seed in range(max(2, round(LOGS * n_seeds))))]
+    """The trials of `n_seeds` seeds; the observers with a bias get a part of them. All kinds get on evenly."""
+    parts = {**SHARES, None: LOGS}
+    counts = {name: max(2, round(share * n_seeds)) for name, share in parts.items()}
+    asked = [(seed / n, Trial(observer=name, seed=seed)) for name, n in counts.items() for seed in range(n)]
+    return [trial for _, trial in sorted(asked, key=lambda pair: pair[0])]
 
 
 def done(trial: Trial) -> list[Effect] | Log:
@@ -120,7 +122,8 @@ def rows(effects_found: Sequence[Effect], logs: Sequence[Log]) -> list[Row]:
         hits = sum(bool(e.alarms) for e in quiet if e.method == method)
         out.append(share_row(f"false_alarms_{method}", hits, len(seeds), at_most=0.05))
     for observer, name in ((SIGHT, "evidence_lost"), (PRIOR, "slot_prior")):
-        best = max((cut(effects_found, observer, m) for m in methods(effects_found)), default=None)
+        cuts = [cut(effects_found, observer, m) for m in methods(effects_found)]
+        best = max((c for c in cuts if c is not None), default=None)
         ok = best is not None and best >= 0.7
         out.append(Row(name=f"best_cut_{name}", value=best, low=None, high=None, goal="at least 0.7", ok=ok))
     return [*out, *log_rows(logs)]
@@ -151,11 +154,14 @@ def methods(found: Sequence[Effect]) -> list[str]:
     return sorted({e.method for e in found})
 
 
-def cut(found: Sequence[Effect], observer: str, method: str) -> float:
-    """The share of the mean gap that a method takes away from an observer; negative where it widens it."""
-    mine = [e for e in found if e.observer == observer and e.method == method]
-    before, after = (abs(float(np.mean([e.gap[k] for e in mine]))) for k in (0, 1))
-    return 1.0 - after / before
+def cut(found: Sequence[Effect], observer: str, method: str) -> float | None:
+    """The share of the mean of the first slot less the last that a method takes away; negative where it widens it.
+
+    None where there is no such gap to take away from.
+    """
+    mine = [e.head_minus_tail for e in found if e.observer == observer and e.method == method]
+    before, after = (abs(float(np.mean([pair[k] for pair in mine]))) for k in (0, 1))
+    return 1.0 - after / before if before > 0 else None
 
 
 def best_within(least_KK: Floats, *, within: float = WITHIN) -> float:
@@ -209,7 +215,7 @@ def _corrected(arm: arms.Arm, hand: AtHand, rows: Rows, *, parts: debiasing.Spli
 
 
 def _effect(observer: str, seed: int, proof: MethodProof) -> Effect:
-    accuracy, gap = proof.changes["accuracy"], proof.changes["gap"]
+    accuracy, gap, ends = (proof.changes[name] for name in ("accuracy", "gap", "head_minus_tail"))
     worse = {"accuracy": accuracy.change < 0, "gap": abs(gap.after) > abs(gap.before)}
     p_values = {"accuracy": accuracy, "gap": gap}
     harms = [name for name, is_worse in worse.items() if is_worse]
@@ -218,7 +224,7 @@ def _effect(observer: str, seed: int, proof: MethodProof) -> Effect:
         method=proof.method,
         seed=seed,
         accuracy=(accuracy.before, accuracy.after),
-        gap=(gap.before, gap.after),
+        head_minus_tail=(ends.before, ends.after),
         alarms=tuple(name for name in harms if p_values[name].p_adjusted < LEVEL),
         single=tuple(name for name in harms if p_values[name].p_value < LEVEL),
     )

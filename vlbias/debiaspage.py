@@ -12,7 +12,9 @@ from vlbias.debiascheck import (
     LISTS,
     NO_BIAS,
     PRIOR,
+    PRIORS,
     SIGHT,
+    SIGHTS,
     WHIM,
     WITHIN,
     Effect,
@@ -21,25 +23,12 @@ from vlbias.debiascheck import (
     log_rows,
     methods,
 )
+from vlbias.reports._corrections import why
 from vlbias.selfcheck import Row, wilson
 
-SHAPES = {
-    "after": "changes scores once they are there: it reaches what the model adds to options (a prior over places, by "
-    "slot), never evidence that did not come through, because that is not in the scores",
-    "before": "asks other orders or other prompts",
-}
-WHY = {
+REACHES = {
     "permute": "the evidence visits every slot, so what is left cannot depend on the slot",
     "independent": "each segment alone: there is no order",
-    "portia": "part of the evidence comes early and part late, so a loss at one end takes a part of it only",
-    "vcd": "a prior is in the noised prompt too and is taken off; evidence that is lost is lost in both prompts",
-    "vdd": "a prior is in the prompt without evidence too and is taken off; evidence that is lost stays lost",
-    "lqcd": "what leads to one option is averaged over options, so neither a prior nor lost evidence changes",
-    "cot": "the model's notes are as biased as its answers",
-    "scene_graph": "the model's notes are as biased as its answers",
-    "verbalized": "the same probabilities in words",
-    "temperature_per_slot": "never changes which option is chosen",
-    "lad": "needs attention weights and an answer that is a segment",
 }
 
 
@@ -64,9 +53,10 @@ def page(found: Sequence[Effect], logs: Sequence[Log], *, rows: Sequence[Row], n
         "",
         "## What reaches which bias",
         "",
-        "Share of the mean gap that is gone, and mean change of accuracy in points. *Evidence lost*: the later the "
-        "slot, the less is seen of it (100, 40, 15 and 0 %). *Prior*: the later the slot, the more the first displayed "
-        "option is chosen (25, 40, 70 and 91 %).",
+        "Share of the gap between the first and the last slot that is gone, and mean change of accuracy in points. "
+        "*Evidence lost*: the later the "
+        f"slot, the less is seen of it ({_percents(SIGHTS)}). *Prior*: the later the slot, the more the first "
+        f"displayed option is chosen, whatever is seen ({_percents([prior[0] for prior in PRIORS])}).",
         "",
         *_reach(found),
         "",
@@ -107,8 +97,9 @@ def _reach(found: Sequence[Effect]) -> list[str]:
         cells = [method]
         for observer in (SIGHT, PRIOR):
             mine = [e for e in found if e.observer == observer and e.method == method]
-            cells += [f"{100 * cut(found, observer, method):.0f} %", _change(mine)]
-        body.append((*cells, WHY.get(method, SHAPES.get(shapes[method], ""))))
+            gone = cut(found, observer, method)
+            cells += ["–" if gone is None else f"{100 * gone:.0f} %", _change(mine)]
+        body.append((*cells, REACHES.get(method) or why(method, shapes[method]) or ""))
     n = len({e.seed for e in found if e.observer == SIGHT})
     head = ("method", "evidence lost", "accuracy", "prior", "accuracy", "why")
     return [*_table(head, body), "", f"{n} seeds for each bias."]
@@ -152,6 +143,10 @@ def _change(mine: Sequence[Effect]) -> str:
 def _alarms(mine: Sequence[Effect], harm: str) -> str:
     holm, single = (100 * np.mean([harm in getattr(e, of) for e in mine]) for of in ("alarms", "single"))
     return f"{holm:.0f} ({single:.0f})"
+
+
+def _percents(shares: Sequence[float]) -> str:
+    return ", ".join(f"{100 * share:.0f}" for share in shares) + " %"
 
 
 def _rows(found: Sequence[Row]) -> list[str]:

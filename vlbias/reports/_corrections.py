@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vlbias.estimates import Change, Estimate, MethodProof, Proof
@@ -29,10 +30,23 @@ COLUMNS = (
     "time",
     "verdict",
 )
-WHY = {
-    "after": "it rescales option scores: evidence lost before the logits does not come back",
+WHY_SHAPE = {
+    "after": "it rescales option scores; it reaches what the model adds to options, as a prior over places by slot, "
+    "and never evidence that was lost before the logits",
     "before": "the orders or contrasts that it asks do not undo this bias",
     "inside": "the change inside the model does not reach this bias",
+}
+NOTES = "the model's notes are as biased as its answers"
+WHY = {
+    "temperature_per_slot": "it never changes which option is chosen",
+    "vcd": "a preference stays in the noised prompt and is taken off; evidence that is lost is lost in both prompts",
+    "vdd": "a preference stays in the prompt without evidence and is taken off; evidence that is lost is lost in both",
+    "lqcd": "the lead is averaged over options, so neither a preference nor lost evidence changes",
+    "portia": "each segment is cut and spread over the order, so a loss at one end takes a part of each; what is lost "
+    "for all parts does not come back",
+    "cot": NOTES,
+    "scene_graph": NOTES,
+    "verbalized": "the same probabilities, in words",
 }
 
 
@@ -107,6 +121,11 @@ def _of_gap(m: MethodProof) -> str:
     return "no effect on the gap"
 
 
+def why(method: str, shape: str) -> str | None:
+    """Why a method leaves a bias as it is, as far as its make tells."""
+    return WHY.get(method.partition(":")[0], WHY_SHAPE.get(shape))
+
+
 def notes(proof: Proof) -> list[str]:
     """What must be known to read the table."""
     best, worst = (", ".join(str(k + 1) for k in places) for places in proof.gap_slots)
@@ -122,39 +141,48 @@ def notes(proof: Proof) -> list[str]:
     if proof.vanilla_seconds_per_trial is not None:
         out.append(f"vanilla takes {proof.vanilla_seconds_per_trial:.4g} s per trial on this machine")
     for m in proof.methods:
-        if not m.loses_accuracy and _of_gap(m) == "no effect on the gap" and m.shape in WHY:
-            out.append(f"{clean(m.method)} does not close the gap: {WHY[m.shape]}")
+        if not m.loses_accuracy and _of_gap(m) == "no effect on the gap" and why(m.method, m.shape):
+            out.append(f"{clean(m.method)} does not close the gap: {why(m.method, m.shape)}")
     out += [f"left out: {clean(reason)}" for reason in proof.refused.values()]
     return out
 
 
 def frontier(proof: Proof) -> Figure:
-    """What is left of the gap against accuracy; the area of a dot is the cost in passes, vanilla is the cross."""
-    figure = Figure(figsize=(5.4, 3.8), layout="constrained")
+    """What is left of the gap against accuracy, one numbered dot per method; its area is the cost in passes.
+
+    Methods that come out at the same place share a dot's number. A triangle lowers accuracy; the cross is vanilla.
+    """
+    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     axes = figure.subplots()
     first = proof.methods[0]
     vanilla = (abs(first.changes["gap"].before), first.changes["accuracy"].before)
-    axes.plot(*vanilla, marker="x", color=PAPER.ink, linestyle="none")
-    axes.annotate("vanilla", vanilla, textcoords="offset points", xytext=(5, 5), color=PAPER.quiet, fontsize=8)
-    for m in proof.methods:
-        gap, accuracy = m.changes["gap"], m.changes["accuracy"]
-        at, passes = (abs(gap.after), accuracy.after), m.cost.passes if m.cost else 1.0
-        colour = PAPER.alone if m.loses_accuracy else PAPER.line
-        low, high = _absolute(gap)
-        spread = (
-            [[at[0] - low], [high - at[0]]],
-            [
-                [max(0.0, accuracy.after - accuracy.after_interval[0])],
-                [max(0.0, accuracy.after_interval[1] - accuracy.after)],
-            ],
-        )
-        axes.errorbar(*at, xerr=spread[0], yerr=spread[1], color=colour, linewidth=0.8, alpha=0.6)
-        axes.scatter(*at, s=24 * passes, color=colour, alpha=0.8)
-        axes.annotate(clean(m.method, 40), at, textcoords="offset points", xytext=(6, -10), color=colour, fontsize=8)
+    axes.plot(*vanilla, marker="x", color=PAPER.ink, linestyle="none", label="vanilla: 1", zorder=3)
+    numbers: dict[tuple[int, int], list[str]] = {}
+    for number, m in enumerate(proof.methods, start=1):
+        at = _dot(axes, m, label=f"{number} {clean(m.method, 40)}: {m.cost.passes if m.cost else 1:.3g}")
+        numbers.setdefault((round(at[0] / 1.5), round(at[1] / 1.5)), []).append(str(number))
+    for place, names in numbers.items():
+        at = (1.5 * place[0], 1.5 * place[1])
+        axes.annotate(", ".join(names), at, textcoords="offset points", xytext=(7, 6), color=PAPER.ink, fontsize=9)
     axes.set_xlabel("gap that is left, points (better: left)")
     axes.set_ylabel("accuracy, percent (better: up)")
-    axes.set_title("Held-out probes; area: passes; orange: loses accuracy", fontsize=9, color=PAPER.quiet)
+    axes.set_title("Held-out probes; area: passes; triangle: lowers accuracy", fontsize=9, color=PAPER.quiet)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8, markerscale=0.5, title="method: passes")
     return figure
+
+
+def _dot(axes: Axes, m: MethodProof, *, label: str) -> tuple[float, float]:
+    gap, accuracy = m.changes["gap"], m.changes["accuracy"]
+    at = (abs(gap.after), accuracy.after)
+    low, high = _absolute(gap)
+    below, above = (abs(accuracy.after_interval[side] - accuracy.after) for side in (0, 1))
+    colour = PAPER.alone if m.loses_accuracy else PAPER.line
+    axes.errorbar(
+        *at, xerr=[[at[0] - low], [high - at[0]]], yerr=[[below], [above]], color=colour, linewidth=0.8, alpha=0.6
+    )
+    shape = "v" if m.loses_accuracy else "o"
+    axes.scatter(*at, s=24 * (m.cost.passes if m.cost else 1.0), color=colour, alpha=0.6, marker=shape, label=label)
+    return at
 
 
 def write(proof: Proof, *, folder: Path) -> list[Path]:
