@@ -7,6 +7,7 @@ from math import comb
 import pytest
 
 from vlbias import cli, responders, rooms, selfcheck
+from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._rates import Case, tally
 from vlbias.responders import Finding, Spec, follow
 from vlbias.selfcheck import Job, Row, allowed, done, pipeline_rows, rate_rows, share_row, wilson
@@ -53,9 +54,24 @@ def test_a_responder_that_reads_no_evidence_raises_no_alarm() -> None:
     assert found.label in responders.SHAPELESS
 
 
-@pytest.mark.parametrize("kind", ["images", "placement"])
+@pytest.mark.parametrize("kind", ["images", "placement", "needle", "relations"])
 def test_an_effect_is_heard_from_a_metric_whose_tasks_name_ways_of_asking(kind: str) -> None:
-    assert follow(Spec(suite=kind, kind=kind, responder="planted", planted="effect")).alarms[kind]
+    arguments = responders.PLANTED.get(kind, {})
+    spec = Spec(suite=kind, kind=kind, responder="planted", arguments=arguments, planted="effect")
+    assert follow(spec).alarms[kind]
+
+
+def test_p_values_that_are_adjusted_over_tasks_or_places_are_one_family() -> None:
+    def one(metric: str, task: str, p: float, adjusted: str | None) -> Estimate:
+        chance = Reference(mean=0.0, low=0.0, high=0.0, p_value=p, method="x")
+        return Estimate(metric=metric, task=task, value=1.0, reference=chance, adjusted=adjusted)
+
+    holm = [one("m", task, 0.03, "max-T over 4 slots; Holm over 2 tasks") for task in "ab"]
+    alone = [one("m", task, 0.03, None) for task in "ab"]
+    assert responders.alarm(holm) is True
+    assert responders.alarm(alone) is False
+    assert responders.alarm([*holm, one("other", "a", 0.9, None)]) is False
+    assert responders.alarm([]) is None
 
 
 def test_what_cannot_be_run_is_told_in_words() -> None:

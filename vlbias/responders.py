@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,7 @@ from vlbias.plan import plan, suite_file, suite_names
 from vlbias.store import read
 
 LEVEL = 0.05
-MOST_TRIALS = 2200
+MOST_TRIALS = 1210
 FEWEST_PROBES = 24
 BATCH = 1000
 DEPTH = 0.4
@@ -39,7 +40,11 @@ PLANTED: dict[str, dict[str, Any]] = {
     "conflict": {"head": 1.5, "decay": 0.1},
     "options": {"accuracy": 0.6, "prior": "4:1:1:1"},
     "judge": {"accuracy": 0.6, "home": 1.5},
+    "needle": {"accuracy": 0.6, "spatial": "left", "effect": 0.6},
+    "relations": {"policy": "yes"},
 }
+# A suite of six clusters leaves no p-value below .03, so only the number that the planted effect is about is asked.
+TARGETS = {"relations": "relation_yes_less_no"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +130,7 @@ def profile(shape: str, n_slots: int) -> list[float]:
 
 def follow(spec: Spec) -> Finding:
     """Runs one spec in a folder of its own, which is gone afterwards."""
-    per_probe, n_slots = _size(spec)
+    per_probe, n_slots = _size(spec.suite, spec.seed)
     arguments: dict[str, Any] = {**spec.arguments, "seed": spec.seed}
     truth: list[float] | None = None
     if spec.planted and not spec.arguments:
@@ -153,7 +158,7 @@ def follow(spec: Spec) -> Finding:
     return Finding(
         spec=spec,
         n_probes=len(asked.probes),
-        alarms={name: alarm(estimates) for name, estimates in found.items()},
+        alarms={name: alarm(_asked_about(spec, estimates)) for name, estimates in found.items()},
         label=next((e.label for e in every if e.metric == "shape"), None),
         attrition_p=next((e.value for e in every if e.metric == "attrition_test"), None),
         covered=sum(hits),
@@ -162,10 +167,16 @@ def follow(spec: Spec) -> Finding:
     )
 
 
-def _size(spec: Spec) -> tuple[int, int]:
-    """The trials of one probe and its slots."""
-    one = plan(RunConfig(tasks=spec.suite, model="scripted", seed=spec.seed, limit="1"))
+@cache
+def _size(suite: str, seed: int) -> tuple[int, int]:
+    """The trials of one probe and its slots; the same for all responders of a suite."""
+    one = plan(RunConfig(tasks=suite, model="scripted", seed=seed, limit="1"))
     return len(one.trials), max(t.n_slots for t in one.trials)
+
+
+def _asked_about(spec: Spec, estimates: Sequence[Estimate]) -> Sequence[Estimate]:
+    target = TARGETS.get(spec.kind) if spec.planted else None
+    return estimates if target is None else [e for e in estimates if e.metric == target]
 
 
 def _over_all(found: Sequence[Estimate]) -> list[Estimate]:
@@ -178,8 +189,20 @@ def alarm(estimates: Sequence[Estimate]) -> bool | None:
     labels = [e.label for e in estimates if e.metric == "shape" and e.label is not None]
     if labels:
         return any(label not in SHAPELESS for label in labels)
-    p_values = [p for p in map(_p_value, estimates) if p is not None]
-    return min(p_values) * len(p_values) <= LEVEL if p_values else None
+    families: dict[tuple[str, ...], float] = {}
+    for e in estimates:
+        p = _p_value(e)
+        if p is not None:
+            key = _family(e)
+            families[key] = min(p, families.get(key, 1.0))
+    return min(families.values()) * len(families) <= LEVEL if families else None
+
+
+def _family(estimate: Estimate) -> tuple[str, ...]:
+    """What p-values of one estimate have already been adjusted over: its places, and its tasks where it says so."""
+    adjusted = estimate.adjusted or ""
+    place = () if "max-T" in adjusted or "pairs of slots" in adjusted else (str(estimate.slot), str(estimate.cell))
+    return (estimate.metric, *place) if "tasks" in adjusted else (estimate.metric, estimate.task, *place)
 
 
 def _p_value(estimate: Estimate) -> float | None:

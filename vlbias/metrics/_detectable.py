@@ -25,6 +25,7 @@ Bools: TypeAlias = npt.NDArray[np.bool_]
 LEVEL = 0.05
 DRAWS, PROFILES = 4000, 100
 MOST_CLIPS = 1_000_000
+NO_NOISE = 1e-15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +64,7 @@ def components(outcome_PS: Floats, cluster_P: Ints, *, source: str) -> Component
     residual_PS = outcome_PS - outcome_PS.mean(axis=1, keepdims=True)
     residual_PS = residual_PS - residual_PS.mean(axis=0)
     noise_SS = residual_PS.T @ residual_PS / (n - 1)
-    if np.trace(noise_SS) <= 0:
+    if np.trace(noise_SS) <= NO_NOISE:
         raise BadInput(f"power: in {source} no answer changes with the slot, so there is no noise to plan with")
     number_P = np.unique(cluster_P, return_inverse=True)[1].reshape(-1)
     sums_GS = np.zeros((int(number_P.max()) + 1, n_slots))
@@ -181,7 +182,8 @@ class _Gate:
         null_SB = rng.normal(size=(n_slots, DRAWS)) * math.sqrt(variance)
         self.rows_KS = np.array(list(contrast_rows(n_slots).values()))
         covariance_SS = noise.noise_SS * _design_effect(noise, size_G) / size_G.sum()
-        self.se_K = np.sqrt(np.einsum("ks,st,kt->k", self.rows_KS, covariance_SS, self.rows_KS))
+        variance_K = np.einsum("ks,st,kt->k", self.rows_KS, covariance_SS, self.rows_KS)
+        self.se_K = np.sqrt(np.maximum(variance_K, NO_NOISE))  # rounding can leave less than 0
         self.null_se_K = np.sqrt(variance * (self.rows_KS**2).sum(axis=1))
         self.df = n_clusters - 1
         self.scale_B = np.sqrt(stats.chi2.rvs(self.df, size=DRAWS, random_state=rng) / self.df)
