@@ -74,7 +74,8 @@ class Answer:
 
     `logprobs` are in displayed order (None for a generated answer); `chosen` is the suite's index of the option
     chosen, None when the answer is open-ended. `segment_attention_LS` is the attention on each segment by layer and
-    place, None where nothing asked for it (see `OptionScores`).
+    place, None where nothing asked for it (see `OptionScores`). `box_xyxy` and `point_xy` are the place that was said
+    where one was asked for, in 0..1 of the image from its top left corner; both are None where nothing was found.
     """
 
     asked: Asked
@@ -84,6 +85,8 @@ class Answer:
     reply: str | None
     audit: Audit
     segment_attention_LS: tuple[tuple[float, ...], ...] | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
+    point_xy: tuple[float, float] | None = None
     row: Literal["answer"] = "answer"
 
     @property

@@ -36,6 +36,8 @@ SCHEMA = pa.schema(
         ("path", pa.string()),
         ("decoder", pa.string()),
         ("reply", pa.string()),
+        ("box_xyxy", pa.list_(pa.float64())),
+        ("point_xy", pa.list_(pa.float64())),
         ("right", pa.int64()),
         ("wrong", pa.int64()),
         ("prompt_sha256", pa.string()),

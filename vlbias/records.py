@@ -27,10 +27,11 @@ FramesTHWC: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Sprite:
-    """One thing in a drawn scene: a shape, a glyph or a dot that moves in a straight line.
+    """One thing in a drawn scene: a shape, a glyph, a dot or a word that moves in a straight line.
 
     `centre_xy` is where it is at half time, in sides of the frame from the top left corner; `radius` is half its
-    height in sides of the frame; `velocity_xy` is sides of the frame per second.
+    height in sides of the frame; `velocity_xy` is sides of the frame per second. `mirrored` exchanges its left and
+    right, and then `turn_deg` turns it clockwise; a word is neither. `text` is what the form `word` says.
     """
 
     form: str
@@ -38,6 +39,9 @@ class Sprite:
     centre_xy: tuple[float, float]
     radius: float
     velocity_xy: tuple[float, float] = (0.0, 0.0)
+    turn_deg: float = 0.0
+    mirrored: bool = False
+    text: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,12 +223,17 @@ class OptionScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A generated answer, as text."""
+    """A generated answer, as text.
+
+    `input_wh_px` is the size of the one image as the model met it, for models that write boxes in its pixels; None
+    where it is not known or there are several images.
+    """
 
     text: str
     n_tokens: int
     n_new_tokens: int
     segment_spans: tuple[tuple[int, int], ...] = ()
+    input_wh_px: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +247,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Which model answered, exactly: enough to tell two runs apart."""
+    """Which model answered, exactly: enough to tell two runs apart. `box_format` is how it writes boxes, if told."""
 
     adapter: str
     name: str
@@ -254,6 +263,7 @@ class Identity:
     sharing: str | None = None
     n_parameters: int | None = None
     context_window: int | None = None
+    box_format: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,6 +88,10 @@ def decode(payload: bytes) -> Outcome:
     outcome = OUTCOME.validate_json(payload, strict=True)
     if isinstance(outcome, Answer) and outcome.logprobs and not all(map(math.isfinite, outcome.logprobs)):
         raise ValueError("a log-probability that is not finite")
+    if isinstance(outcome, Answer) and not all(
+        map(math.isfinite, (*(outcome.box_xyxy or ()), *(outcome.point_xy or ())))
+    ):
+        raise ValueError("a place that is not finite")
     return outcome
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Literal, TypeAlias
 
 Points: TypeAlias = tuple[tuple[float, float], ...]
+WORD = "word"  # a sprite of this form is its text
 
 
 def _round(radius_x: float, radius_y: float, *, centre: tuple[float, float] = (0, 0)) -> Points:
@@ -61,6 +62,15 @@ _FIGURES: dict[str, tuple[Stroke, ...]] = {
     "house": (("fill", ((0, -1), (1, -0.1), (-1, -0.1)), 0), ("fill", _box(0.65, 0.55, shift_y=0.45), 0)),
     "tree": (("fill", ((0, -1.05), (0.75, 0.4), (-0.75, 0.4)), 0), ("fill", _box(0.18, 0.35, shift_y=0.65), 0)),
     "flag": (("line", ((-0.6, -1), (-0.6, 1)), 0.22), ("fill", ((-0.6, -1), (0.9, -0.5), (-0.6, 0.05)), 0)),
+    "button": (("fill", _box(1.3, 0.5), 0),),
+    # Figures that no turn makes into their own mirror image.
+    "hook": (
+        ("line", ((-0.5, 0.9), (-0.5, -0.85)), 0.3),
+        ("line", ((-0.5, -0.85), (0.65, -0.85)), 0.3),
+        ("line", ((-0.5, -0.05), (0.3, -0.05)), 0.3),
+    ),
+    "elbow": (("line", ((-0.5, -0.9), (-0.5, 0.75)), 0.35), ("line", ((-0.5, 0.75), (0.5, 0.75)), 0.35)),
+    "paddle": (("line", ((-0.45, -0.9), (-0.45, 0.95)), 0.25), ("fill", _box(0.55, 0.45, shift_y=-0.5), 0)),
     "anchor": (
         ("line", ((0, -0.9), (0, 0.85)), 0.25),
         ("line", ((-0.5, -0.45), (0.5, -0.45)), 0.25),

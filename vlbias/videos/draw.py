@@ -21,7 +21,8 @@ from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
 from vlbias.records import FramesTHWC, Picture, Scene, Sprite, digest
 from vlbias.videos import media
-from vlbias.videos._forms import FORMS
+from vlbias.videos._forms import FORMS, WORD
+from vlbias.videos.extents import hung_px, turned
 
 Field: TypeAlias = npt.NDArray[np.float32]
 _SUBPIXEL_BITS = 4
@@ -29,6 +30,7 @@ _BT709 = 1
 _KEYFRAME_S = 0.5
 _TEXTURE_LEVELS = 14.0
 _GRAIN_LEVELS = 1.0
+_FORM_REACH, _WORD_REACH = 1.5, 6.0  # how far from its middle a sprite is drawn, in radii
 
 
 def frames(scenes: Sequence[Scene]) -> FramesTHWC:
@@ -101,8 +103,10 @@ def _check(scenes: Sequence[Scene]) -> None:
         if scene.texture not in _TEXTURES:
             raise BadInput(f"unknown texture {scene.texture!r}; known: {', '.join(sorted(_TEXTURES))}")
         for sprite in scene.sprites:
-            if sprite.form not in FORMS:
-                raise BadInput(f"unknown form {sprite.form!r}; known: {', '.join(FORMS)}")
+            if sprite.form not in (*FORMS, WORD):
+                raise BadInput(f"unknown form {sprite.form!r}; known: {', '.join((*FORMS, WORD))}")
+            if (sprite.form == WORD) != bool(sprite.text and sprite.text.isascii() and sprite.text.isprintable()):
+                raise BadInput(f"the form {WORD} needs a text of plain letters and no other form has one: {sprite}")
 
 
 def _times(scene: Scene) -> list[float]:
@@ -135,15 +139,12 @@ def _hang(picture: Picture, image_HWC: Field) -> None:
     if picture.mirrored:
         shown_HWC = np.ascontiguousarray(shown_HWC[:, ::-1])
     height, width = image_HWC.shape[:2]
-    left, top, right, bottom = (round(v * s) for v, s in zip(picture.box_xyxy, (width, height) * 2, strict=True))
-    scale = min((right - left) / shown_HWC.shape[1], (bottom - top) / shown_HWC.shape[0])
-    size = max(1, int(shown_HWC.shape[1] * scale)), max(1, int(shown_HWC.shape[0] * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small_HWC = cv2.resize(shown_HWC, size, interpolation=way).astype(np.float32)
-    x, y = left + (right - left - size[0]) // 2, top + (bottom - top - size[1]) // 2
-    if x < 0 or y < 0 or x + size[0] > width or y + size[1] > height:
+    shown_wh = shown_HWC.shape[1], shown_HWC.shape[0]
+    x, y, w, h = hung_px(picture.box_xyxy, shown_wh, size_wh_px=(width, height))
+    if x < 0 or y < 0 or x + w > width or y + h > height:
         raise BadInput(f"{path}: its box {picture.box_xyxy} does not lie in the frame")
-    image_HWC[y : y + size[1], x : x + size[0]] = small_HWC
+    way = cv2.INTER_AREA if w < shown_wh[0] else cv2.INTER_LINEAR
+    image_HWC[y : y + h, x : x + w] = cv2.resize(shown_HWC, (w, h), interpolation=way).astype(np.float32)
 
 
 def _lay(sprite: Sprite, image_HWC: Field, after_half_s: float) -> None:
@@ -153,22 +154,41 @@ def _lay(sprite: Sprite, image_HWC: Field, after_half_s: float) -> None:
     centre_xy = (np.array(sprite.centre_xy) + np.array(sprite.velocity_xy) * after_half_s) * sides_xy
     radius_px = sprite.radius * height
     # Only the box around the sprite is touched: a large frame costs no more than a small one.
-    low = np.maximum(np.floor(centre_xy - 1.5 * radius_px).astype(int), 0)
-    high = np.minimum(np.ceil(centre_xy + 1.5 * radius_px).astype(int) + 1, [width, height])
+    reach_px = (_WORD_REACH if sprite.form == WORD else _FORM_REACH) * radius_px
+    low = np.maximum(np.floor(centre_xy - reach_px).astype(int), 0)
+    high = np.minimum(np.ceil(centre_xy + reach_px).astype(int) + 1, [width, height])
     if (high <= low).any():
         return
     mask_HW = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+    if sprite.form == WORD:
+        _write(sprite.text or "", mask_HW, centre_xy - low, radius_px)
+    else:
+        _trace(sprite, mask_HW, centre_xy - low, radius_px)
+    part_HWC = image_HWC[low[1] : high[1], low[0] : high[0]]
+    cover_HW1 = mask_HW.astype(np.float32)[:, :, None] / 255
+    part_HWC += cover_HW1 * (np.array(sprite.colour_rgb, np.float32) - part_HWC)
+
+
+def _trace(sprite: Sprite, mask_HW: npt.NDArray[np.uint8], centre_xy: Any, radius_px: float) -> None:
+    """The strokes and fills of a form, mirrored and turned as the sprite says."""
     for kind, points, weight in FORMS[sprite.form]:
-        place = (np.array(points) * radius_px + centre_xy - low) * (1 << _SUBPIXEL_BITS)
-        place_px = [np.rint(place).astype(np.int32)]
+        shape_P2 = turned(points, turn_deg=sprite.turn_deg, mirrored=sprite.mirrored)
+        place_px = [np.rint((shape_P2 * radius_px + centre_xy) * (1 << _SUBPIXEL_BITS)).astype(np.int32)]
         if kind == "line":
             thick = max(1, round(weight * radius_px))
             cv2.polylines(mask_HW, place_px, False, 255, thick, cv2.LINE_AA, _SUBPIXEL_BITS)
         else:
             cv2.fillPoly(mask_HW, place_px, 255 if kind == "fill" else 0, cv2.LINE_AA, _SUBPIXEL_BITS)
-    part_HWC = image_HWC[low[1] : high[1], low[0] : high[0]]
-    cover_HW1 = mask_HW.astype(np.float32)[:, :, None] / 255
-    part_HWC += cover_HW1 * (np.array(sprite.colour_rgb, np.float32) - part_HWC)
+
+
+def _write(text: str, mask_HW: npt.NDArray[np.uint8], centre_xy: Any, radius_px: float) -> None:
+    """Words in one line, as high as the sprite and at most `_WORD_REACH` radii to each side."""
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)
+    scale = min(2 * radius_px / height, 2 * (_WORD_REACH - 0.5) * radius_px / width)
+    thick = max(1, round(2 * scale))
+    left = round(float(centre_xy[0]) - width * scale / 2)
+    bottom = round(float(centre_xy[1]) + height * scale / 2)
+    cv2.putText(mask_HW, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thick, cv2.LINE_AA)
 
 
 # --- backdrops
