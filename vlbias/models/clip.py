@@ -58,12 +58,20 @@ class ClipModel:
         del targets
         return [Fault(kind="unfit", reason="clip: an encoder has no likelihood of a text") for _ in prompts]
 
-    def _scores(self, image_PF: torch.Tensor, captions: Sequence[str]) -> OptionScores | Fault:
+    @torch.inference_mode()
+    def fit(self, pixels_BCHW: torch.Tensor, captions: Sequence[str]) -> torch.Tensor:
+        """How well each caption fits each image, [B, captions]: scaled cosines of images that are already processed."""
+        return self._fit(self._features(pixels_BCHW), captions)
+
+    def _fit(self, image_BPF: torch.Tensor, captions: Sequence[str]) -> torch.Tensor:
         words = self._tokenizer([self._template.format(caption) for caption in captions])
-        text_OF = self._model.encode_text(words.to(image_PF.device), normalize=True)
+        text_OF = self._model.encode_text(words.to(image_BPF.device), normalize=True)
         # Over patches a caption takes the one that fits it best.
-        fit_O = (image_PF @ text_OF.T).max(dim=0).values * self._model.logit_scale.exp()
-        logprobs = tuple(float(x) for x in fit_O.double().log_softmax(-1))
+        fit_BO: torch.Tensor = (image_BPF @ text_OF.T).amax(dim=1) * self._model.logit_scale.exp()
+        return fit_BO
+
+    def _scores(self, image_PF: torch.Tensor, captions: Sequence[str]) -> OptionScores | Fault:
+        logprobs = tuple(float(x) for x in self._fit(image_PF[None], captions)[0].double().log_softmax(-1))
         bad = [x for x in logprobs if not np.isfinite(x)]
         return nonfinite(bad[0]) if bad else OptionScores(logprobs=logprobs, level="exact", n_tokens=len(image_PF))
 

@@ -15,6 +15,7 @@ from vlbias.errors import BadInput, UnknownName
 
 FILE = "organism.json"
 ZOO = Path(__file__).parent / "zoo"
+ENCODERS = Path(__file__).parent / "encoders"
 
 
 def known() -> list[str]:
@@ -22,14 +23,22 @@ def known() -> list[str]:
     return sorted(path.parent.name for path in ZOO.glob(f"*/{FILE}"))
 
 
+def known_encoders() -> list[str]:
+    """The names of the bundled image encoders."""
+    return sorted(path.parent.name for path in ENCODERS.glob(f"*/{FILE}"))
+
+
 def folder_of(name_or_folder: str) -> Path:
     """The folder of a bundled organism, by name, or of any other, by path."""
     if name_or_folder in known():
         return ZOO / name_or_folder
+    if (ENCODERS / name_or_folder / FILE).is_file():
+        return ENCODERS / name_or_folder
     folder = Path(name_or_folder)
-    if (folder / "config.json").is_file():
+    if (folder / "config.json").is_file() or (folder / FILE).is_file():
         return folder
-    raise UnknownName(what="organism", name=name_or_folder, known=known(), where="neither a bundled nor a trained one")
+    names = [*known(), *known_encoders()]
+    raise UnknownName(what="organism", name=name_or_folder, known=names, where="neither a bundled nor a trained one")
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 def write(folder: Path, values: Mapping[str, Any]) -> None:
     """Writes what is known of the organism, with the hash of its weights."""
-    whole = {**values, "weights_sha256": sha256_of_file(folder / "model.safetensors")}
+    whole = {**values, "weights_sha256": sha256_of_file(*sorted(folder.glob("*.safetensors")))}
     text = json.dumps(whole, indent=1, allow_nan=False, default=str)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
