@@ -48,7 +48,7 @@ def test_a_prompt_shows_less_when_its_frames_are_noised_and_nothing_when_they_ar
     model, trial = Observer(seed=0, luck=0.0), place.trials[0]
     plain = shown(place, trial)
     noised = arms.load("vcd").method.expand(plain, write=lambda _: plain, rng=np.random.default_rng(0))[1]
-    blind = without_segments(plain, fill="template", where="all", rng=np.random.default_rng(0))
+    blind = without_segments(plain, fill="template", where="all")
     sure = [float(scores(model, p).max()) for p in (plain, noised, blind)]
     assert sure[0] > sure[1] > sure[2]
     assert np.allclose(scores(model, blind), np.log(0.25), atol=1e-6)

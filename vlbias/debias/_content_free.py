@@ -18,12 +18,13 @@ Fill = Literal["template", "noise", "zero", "one", "mean", "none", "unknown"]
 Where = Literal["evidence", "all"]
 FILLS = ("template", "noise", "zero", "one", "mean", "none", "unknown")
 MARK_OF = "content_free"
+STEPS = 1000
 MEAN_RGB = (124, 116, 104)
 UNKNOWN_TEXT = "[UNK]"
 EMPTY_QUESTION = "N/A"
 
 
-def without_segments(prompt: Prompt, *, fill: Fill, where: Where, rng: np.random.Generator) -> Prompt:
+def without_segments(prompt: Prompt, *, fill: Fill, where: Where) -> Prompt:
     """The prompt with the evidence, or every segment, put out of sense; its layout of segments stays.
 
     `template` is the ImageNet mean colour, `mean` the segment's own mean colour, `zero` black, `one` white, `noise`
@@ -35,7 +36,7 @@ def without_segments(prompt: Prompt, *, fill: Fill, where: Where, rng: np.random
         k for k, s in enumerate(trial.segments) if where == "all" or s.segment_id == trial.probe.evidence.segment_id
     }
     parts = [
-        part if part.place not in blind else _filled(part, fill, rng)
+        part if part.place not in blind else _filled(part, fill)
         for part in prompt.parts
         if fill != "none" or part.place not in blind
     ]
@@ -61,7 +62,7 @@ def noise_level(step: int) -> float:
 
     Betas are sigmoid(linspace(-6, 6, 1000)) * (0.5e-2 - 1e-5) + 1e-5 (Leng et al., CVPR 2024, VCD).
     """
-    betas = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 6.0, 1000))) * (0.5e-2 - 1e-5) + 1e-5
+    betas = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 6.0, STEPS))) * (0.5e-2 - 1e-5) + 1e-5
     return float(np.prod(1.0 - betas[: step + 1]))
 
 
@@ -74,6 +75,17 @@ def diffused(frames_THWC: FramesTHWC, *, step: int, rng: np.random.Generator) ->
     return out
 
 
+def noised(frames: Frames, *, step: int) -> Frames:
+    """The frames with the noise of `diffused`, whose draw depends on the frames alone.
+
+    So a clip is noised alike in every slot and trial: slots differ in nothing but the order, and a model that keeps
+    encoded clips encodes each noised clip once.
+    """
+    rng = np.random.default_rng(int(digest([frames.sha256, step])[:16], 16))
+    pixels_THWC = diffused(frames.frames_THWC, step=step, rng=rng)
+    return repainted(frames, pixels_THWC, how=f"noise {step}")
+
+
 def repainted(frames: Frames, pixels_THWC: FramesTHWC, *, how: str) -> Frames:
     """Frames with other pixels; their hash says what they were made from and how."""
     return replace(
@@ -81,20 +93,17 @@ def repainted(frames: Frames, pixels_THWC: FramesTHWC, *, how: str) -> Frames:
     )
 
 
-def _filled(part: Part, fill: Fill, rng: np.random.Generator) -> Part:
+def _filled(part: Part, fill: Fill) -> Part:
     if part.kind == "text" or fill == "unknown":
         return Part(text=UNKNOWN_TEXT, place=part.place, kind="text")
     if part.frames is None:
         return replace(part, kind="template")
-    old = part.frames.frames_THWC
-    seed = int(rng.integers(2**32))
     if fill == "noise":
-        pixels = diffused(old, step=999, rng=np.random.default_rng(seed))
-    else:
-        colour = {"zero": (0, 0, 0), "one": (255, 255, 255), "mean": old.mean(axis=(0, 1, 2))}.get(fill, MEAN_RGB)
-        pixels = np.broadcast_to(np.rint(np.asarray(colour)).astype(np.uint8), old.shape).copy()
-    how = f"noise {seed}" if fill == "noise" else fill
-    return replace(part, frames=repainted(part.frames, pixels, how=how))
+        return replace(part, frames=noised(part.frames, step=STEPS - 1))
+    old = part.frames.frames_THWC
+    colour = {"zero": (0, 0, 0), "one": (255, 255, 255), "mean": old.mean(axis=(0, 1, 2))}.get(fill, MEAN_RGB)
+    pixels = np.broadcast_to(np.rint(np.asarray(colour)).astype(np.uint8), old.shape).copy()
+    return replace(part, frames=repainted(part.frames, pixels, how=fill))
 
 
 def _empty(segment: Segment, fill: Fill) -> Segment:

@@ -55,7 +55,7 @@ class Bold:
 
     def asks(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
         """The three attacks on the trial."""
-        no_video = without_segments(prompt, fill="none", where="all", rng=rng)
+        no_video = without_segments(prompt, fill="none", where="all")
         return [no_video, without_question(prompt, write=write), without_options(prompt, write=write)]
 
     def fit(self, answers: Sequence[Answer], *, rng: np.random.Generator) -> PriorCorrection:

@@ -69,7 +69,7 @@ class Contextual:
 
     def asks(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
         """The trial without content, once for each kind of emptiness."""
-        return [without_segments(prompt, fill=fill, where=self.where, rng=rng) for fill in self.fills]
+        return [without_segments(prompt, fill=fill, where=self.where) for fill in self.fills]
 
     def fit(self, answers: Sequence[Answer], *, rng: np.random.Generator) -> AffineCorrection:
         """The mean distribution of the content-free answers of each cell."""

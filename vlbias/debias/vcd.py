@@ -10,11 +10,11 @@ import numpy as np
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
 from vlbias.debias._arguments import at_least, needs_logprobs, needs_model, one_of, refuse_unknown
-from vlbias.debias._content_free import diffused, repainted
+from vlbias.debias._content_free import STEPS, noised
 from vlbias.debias._contrast import merge_contrast
 from vlbias.debias._scores import marked
 from vlbias.errors import BadInput, NotApplicable
-from vlbias.records import Part, Prompt, Trial
+from vlbias.records import Prompt, Trial
 
 SHAPE = "before"
 
@@ -25,7 +25,7 @@ def load(*, step: int = 500, alpha: float = 1.0, beta: float = 0.1, where: str =
     at_least("vcd", "alpha", alpha, low=0.0)
     at_least("vcd", "beta", beta, low=0.0)
     one_of("vcd", "where", where, known=("all", "evidence"))
-    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= 999:
+    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < STEPS:
         raise BadInput(f"vcd: step={step!r}; give a whole number from 0 to 999")
     return VCD(step=step, alpha=float(alpha), beta=float(beta), evidence_only=where == "evidence")
 
@@ -35,7 +35,8 @@ class VCD:
     """VCD (Leng et al., CVPR 2024): (1 + alpha) l(video) - alpha l(noised video), with the plausibility cut.
 
     The noised prompt keeps the order and the number of segments, so what the model says of a slot whatever it sees is
-    contrasted away. We differ: the noise is added to the pixels before the model's own normalisation.
+    contrasted away. We differ: the noise is added to the pixels before the model's own normalisation, and a clip has
+    the same noise in every slot.
     """
 
     step: int
@@ -56,8 +57,10 @@ class VCD:
         assert trial is not None
         evidence = trial.probe.evidence.segment_id
         parts = [
-            self._noised(part, rng)
-            if part.place is not None and (not self.evidence_only or trial.segments[part.place].segment_id == evidence)
+            replace(part, frames=noised(part.frames, step=self.step))
+            if part.place is not None
+            and part.frames is not None
+            and (not self.evidence_only or trial.segments[part.place].segment_id == evidence)
             else part
             for part in prompt.parts
         ]
@@ -67,10 +70,3 @@ class VCD:
     def merge(self, trial: Trial, answers: Sequence[Answer]) -> Answer:
         """The contrast of the two."""
         return merge_contrast(trial, answers, alpha=self.alpha, beta=self.beta)
-
-    def _noised(self, part: Part, rng: np.random.Generator) -> Part:
-        if part.frames is None:
-            return part
-        seed = int(rng.integers(2**32))
-        pixels = diffused(part.frames.frames_THWC, step=self.step, rng=np.random.default_rng(seed))
-        return replace(part, frames=repainted(part.frames, pixels, how=f"noise {self.step}, seed {seed}"))

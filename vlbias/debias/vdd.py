@@ -51,7 +51,7 @@ class VDD:
 
     def expand(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
         """The prompt, and the prompt without content in each way."""
-        return [prompt, *(without_segments(prompt, fill=f, where=self.where, rng=rng) for f in self.fills)]
+        return [prompt, *(without_segments(prompt, fill=f, where=self.where) for f in self.fills)]
 
     def merge(self, trial: Trial, answers: Sequence[Answer]) -> Answer:
         """The contrast of the first with the mean of the others."""
