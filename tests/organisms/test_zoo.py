@@ -48,10 +48,11 @@ def test_an_organism_is_small_and_never_pickled(name: str) -> None:
 def test_the_manifest_tells_how_to_make_it_again(name: str) -> None:
     about = manifest.read(manifest.ZOO / name)
     plant, course = training.like(about, trunk=Path("anywhere"))
-    start = {place: Path(value).name for place, value in about["course"].items() if place in ("trunk", "keep_trunk")}
+    starts = ("trunk", "keep_trunk", "eyes", "language")
+    given = {Path(value).name for place, value in about["course"].items() if place in starts}
     again = training.command(name, plant, course)
     assert [w for w in again.split() if w not in ("--trunk", "anywhere")] == [
-        w for w in about["command"].split() if w not in ("--trunk", "--keep_trunk", *start.values())
+        w for w in about["command"].split() if w not in (*given, *(f"--{place}" for place in starts))
     ]
 
 
