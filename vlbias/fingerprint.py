@@ -250,6 +250,8 @@ def _panel(axis: Axes, panel: Panel, marks: Sequence[Mark]) -> None:
         if estimate.low is not None and estimate.high is not None:
             axis.plot([estimate.low, estimate.high], [k, k], color="tab:blue", zorder=2)
         axis.plot([estimate.value], [k], "o", color="tab:blue", markersize=4, zorder=3)
+    axis.use_sticky_edges = False
+    axis.margins(x=0.04)
     if not panel.positive:
         axis.axvline(0.0, color="0.5", linewidth=0.8, zorder=0)
     axis.set_yticks(range(len(marks)), [_label(mark) for mark in marks], fontsize=7)

@@ -152,3 +152,21 @@ def test_a_run_of_conflicts_opens_with_its_preference_and_asks_for_no_curve(repo
     assert told in page and "No curve can be drawn" not in page and "shape of the effect" not in page
     assert page.index("<summary>The same, task by task") > page.index("slot of the one nearer to the head")
     assert "No curve can be drawn" in html.page(replace(report, estimates=[]))
+
+
+def test_what_is_chosen_at_each_displayed_place_is_drawn_and_a_change_of_nothing_has_no_sign(empty):
+    points = {"unit": "points", "n": 60, "low": 20.0, "high": 40.0}
+    tested = Reference(mean=25.0, low=20.0, high=30.0, p_value=0.01, method="m")
+    share = [
+        Estimate(metric="option_share", slot=k, value=v, reference=tested, **points) for k, v in enumerate((40.0, 20.0))
+    ]
+    whole = [
+        Estimate(metric="option_rstd", value=4.0, reference=tested, **points),
+        Estimate(metric="option_accuracy_change", value=-0.04, reference=tested, **points),
+    ]
+    text = html.page(replace(empty, estimates=(*share, *whole)))
+    assert "What is chosen at each displayed place" in text and "displayed place 1: 40.0" in text
+    assert "Spread of recall over displayed places (RStd)" in text and "option_rstd:" not in text
+    assert "in 1 trials" in text and "up to" not in text
+    assert "−0.0" not in text and "neighbour, nearest" not in text
+    assert "What is chosen at each displayed place" not in html.page(empty)

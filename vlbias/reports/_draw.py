@@ -38,10 +38,11 @@ NO_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One curve with what stands beside it."""
+    """One curve with what stands beside it; slots have a head and a neighbour, displayed places have neither."""
 
     points: Sequence[Estimate]
     ylabel: str
+    xlabel: str = "slot"
     alone: Estimate | None = None
     title: str = ""
     limits: tuple[float, float] | None = None
@@ -113,7 +114,8 @@ def _frame(ax: Axes, curve: Curve, palette: Palette) -> None:
         ax.set_title(curve.title, loc="left", fontsize=9.5, color=palette.ink, parse_math=False)
     if curve.ylabel:
         ax.set_ylabel(curve.ylabel, fontsize=9, color=palette.ink)
-        ax.set_xlabel("slot", fontsize=9, color=palette.ink)
+        ax.set_xlabel(curve.xlabel, fontsize=9, color=palette.ink)
+    if curve.ylabel and curve.xlabel == "slot":
         drawn = ax.figure
         wide = isinstance(drawn, Figure) and drawn.get_figwidth() > NARROW_IN
         last_place = "neighbour, nearest the question →" if wide else "neighbour →"

@@ -48,7 +48,40 @@ TITLES = {
     "preference_neighbour_both_orders": "Nearer to the question is believed in both orders",
     "preference_same_content": "The same content is believed in both orders",
     "preference_distance_slope": "Preference per slot of distance",
+    "option_recall": "Recall where gold is displayed at the place",
+    "option_share": "Share of choices of the displayed place",
+    "option_rstd": "Spread of recall over displayed places (RStd)",
+    "option_rstd_above_reference": "Spread of recall less that of no effect",
+    "option_kl": "Divergence of choices from even places (KL)",
+    "option_kl_above_reference": "Divergence of choices less that of no effect",
+    "option_ece": "Calibration error over displayed places (classwise ECE)",
+    "option_ece_of_places": "Calibration error that places make",
+    "option_ece_of_places_above_reference": "Calibration error of places less that of no effect",
+    "option_consistency": "The same content is chosen in all orders",
+    "option_accuracy_change": "Accuracy in other orders less that in the first",
+    "option_prediction_change": "Another content is chosen in another order",
+    "image_index_share": "A number is given above its even share of wrong answers",
+    "image_accuracy": "Accuracy by place of the image",
+    "image_flip_rate": "The answer changes with the image's place",
+    "image_flip_rate_pairs": "Pairs of places that differ in the answer",
+    "image_accuracy_range": "Range of accuracy over places of the image",
+    "image_accuracy_rms_effect": "Root-mean-square effect of the image's place",
+    "judge_place_share": "The candidate at the place wins, above an even share",
+    "judge_home_field": "Home field of the candidate displayed first",
+    "judge_letter_flip_rate": "The verdict's letter changes with the order",
+    "judge_content_flip_rate": "Another candidate wins in another order",
+    "judge_correctness_flip_rate": "The verdict is right in one order and wrong in another",
+    "judge_robustness_rate": "The phrase changes no verdict",
+    "judge_harmful_rate": "The phrase makes a right verdict wrong",
+    "judge_helpful_rate": "The phrase makes a wrong verdict right",
+    "judge_neutral_rate": "The phrase moves a wrong verdict to another wrong one",
+    "judge_follow_rate": "The verdict moves to the candidate that the phrase is said of",
+    "placement_accuracy": "Accuracy in the placement",
+    "placement_accuracy_change": "Accuracy less that of the baseline placement",
+    "placement_prediction_change": "Another answer than in the baseline placement",
+    "context_fill": "Share of the context window that a prompt fills",
 }
+PLACES = ("option_share", "option_recall", "judge_place_share")
 CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "middle_minus_ends", "slope", "curvature")
 SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
 LEVELS = ("accuracy", "accuracy_alone", "gold_probability", "gold_logprob")
@@ -181,7 +214,8 @@ def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
     if value is None:
         return "–"
     if unit in ("points", "%"):
-        text = f"{value:+.1f}" if signed else f"{value:.1f}"
+        value = round(value, 1) + 0.0  # a change that rounds to nothing is neither below nor above it
+        text = f"{value:+.1f}" if signed and value else f"{value:.1f}"
     else:
         text = f"{value:+.3g}" if signed else f"{value:.3g}"
     return text.replace("-", "−")

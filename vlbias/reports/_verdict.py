@@ -50,12 +50,19 @@ def paragraph(report: Report) -> str:
 def _asked(report: Report) -> str:
     name, suite, slots = model_name(report.run.identity.name), suite_name(report.run), n_slots(report)
     probes = n_probes(report.outcomes)
+    if probes and not _is_sweep(report):
+        return f"{name} was asked {probes} questions of {suite}, in {len(report.outcomes)} trials."
     if probes:
         return f"{name} was asked {probes} questions of {suite}, with the evidence of each in up to {slots} slots."
     counted = sum(o.right + o.wrong for o in report.outcomes if isinstance(o, Tally))
     if counted:
         return f"For {name} on {suite}, only counts of {counted} answers over {slots} slots are known."
     return f"{name} has no stored answers on {suite}."
+
+
+def _is_sweep(report: Report) -> bool:
+    """Whether accuracy over slots is what was measured, and not another order."""
+    return not whole_run(report)
 
 
 def _tested(e: Estimate) -> str:
@@ -120,7 +127,7 @@ def _failed(report: Report) -> str:
 
 
 def _limits(report: Report) -> str:
-    slots = n_slots(report)
+    slots = n_slots(report) if _is_sweep(report) else 0
     return (
         f"This holds for this suite{f' with {slots} slots' if slots else ''}, this prompt and this model version; it "
         "says neither why the effect arises nor how the model does on other material or longer contexts."

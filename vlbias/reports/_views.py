@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
 from vlbias.reports._draw import Curve
-from vlbias.reports._reading import curve, number, pick, tasks
+from vlbias.reports._reading import PLACES, curve, number, pick, tasks
 from vlbias.reports._text import clean
 
 
@@ -28,6 +28,16 @@ def gold(report: Report) -> Curve | None:
     return Curve(points=points, ylabel="log-probability of the right option, nats") if _drawable(points) else None
 
 
+def places(report: Report) -> list[tuple[str, Curve]]:
+    """What is chosen at each displayed place of an option or a candidate, by the name of the metric."""
+    found = [(name, curve(report, name)) for name in PLACES]
+    return [
+        (name, Curve(points=points, ylabel=points[0].unit.split(" ")[0], xlabel="displayed place"))
+        for name, points in found
+        if _drawable(points)
+    ]
+
+
 def per_task(report: Report) -> list[Curve]:
     """Accuracy per slot of every task, on one scale."""
     found = [(t, curve(report, "accuracy", task=t)) for t in tasks(report)]
@@ -39,10 +49,10 @@ def per_task(report: Report) -> list[Curve]:
     return [Curve(points=points, ylabel="", title=clean(t, 30), limits=limits) for t, points in found]
 
 
-def spoken(points: Sequence[Estimate], what: str) -> str:
+def spoken(points: Sequence[Estimate], what: str, *, over: str = "slot") -> str:
     """A curve for those who do not see it."""
-    values = "; ".join(f"slot {(e.slot or 0) + 1}: {number(e.value, e.unit)}" for e in points)
-    return f"{what} by slot from head to neighbour. {values}."
+    values = "; ".join(f"{over} {(e.slot or 0) + 1}: {number(e.value, e.unit)}" for e in points)
+    return f"{what} by {over}{' from head to neighbour' if over == 'slot' else ''}. {values}."
 
 
 def _drawable(points: Sequence[Estimate]) -> bool:

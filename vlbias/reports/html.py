@@ -45,6 +45,7 @@ def page(report: Report) -> str:
         headline=headline(report),
         figures=figures(report),
         multiples=multiples(report),
+        places=places(report),
         maps=maps(report),
         curve=reading.curve(report, "accuracy"),
         levels=[e for e in report.estimates if e.slot is None and e.metric in reading.LEVELS],
@@ -92,6 +93,16 @@ def figures(report: Report) -> list[dict[str, Any]]:
                 _svg(curve, f"{name}-{kind}", label, size) for kind, size in (("wide", WIDE_IN), ("narrow", NARROW_IN))
             )
             found.append({"name": name, "title": what, "wide": wide, "narrow": narrow, "curve": curve})
+    return found
+
+
+def places(report: Report) -> list[dict[str, Any]]:
+    """A curve over displayed places, of options or candidates."""
+    found = []
+    for name, curve in views.places(report):
+        what = reading.title(name)
+        label = views.spoken(curve.points, what, over="displayed place")
+        found.append({"title": what, "svg": _svg(curve, name, label, NARROW_IN)})
     return found
 
 
