@@ -1,6 +1,7 @@
 """The instrument is checked on responders whose bias is known; a failed check is seen."""
 
 import json
+import os
 from dataclasses import replace
 from math import comb
 
@@ -141,6 +142,16 @@ def test_the_number_of_alarms_that_chance_allows_is_the_binomial_quantile() -> N
         assert allowed(n) == most
         more = [comb(n, k) * 0.05**k * 0.95 ** (n - k) for k in range(most + 1, n + 1)]
         assert sum(more) <= 1e-3 < sum(more) + comb(n, most) * 0.05**most * 0.95 ** (n - most)
+
+
+def test_worker_processes_compute_on_one_thread_and_leave_the_environment_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]
+    assert list(selfcheck.in_parallel(os.getenv, names, workers=2)) == ["1", "1"]
+    assert [os.getenv(name) for name in names] == ["7", None]
 
 
 def test_the_command_fails_when_a_row_is_not_ok(

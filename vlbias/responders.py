@@ -17,7 +17,7 @@ from vlbias.plan import plan, suite_file, suite_names
 from vlbias.store import read
 
 LEVEL = 0.05
-MOST_TRIALS = 1210
+MOST_TRIALS, MOST_OF_A_SWEEP = 1210, 880
 FEWEST_PROBES = 24
 BATCH = 1000
 DEPTH = 0.4
@@ -142,7 +142,7 @@ def follow(spec: Spec) -> Finding:
         tasks=spec.suite,
         model="scripted",
         model_args=arguments,
-        limit=str(max(FEWEST_PROBES, MOST_TRIALS // per_probe)),
+        limit=str(max(FEWEST_PROBES, (MOST_OF_A_SWEEP if is_sweep(spec.kind) else MOST_TRIALS) // per_probe)),
         batch_size=BATCH,
         mode="generate" if "phrase" in arguments else "score",
         seed=spec.seed,

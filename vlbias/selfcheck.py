@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, TypeAlias, TypeVar
@@ -19,6 +21,7 @@ from vlbias.metrics._simulate import WORLDS
 from vlbias.responders import Finding, Spec
 
 QUICK_NULL, QUICK_SHAPE = 80, 12
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RARE = 1e-3
 Given = TypeVar("Given")
 Got = TypeVar("Got")
@@ -90,10 +93,25 @@ def in_parallel(
             yield work(one)
             tell(number, len(given))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for number, got in enumerate(pool.map(work, given), start=1):
             yield got
             tell(number, len(given))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started here compute on one thread each; else their linear algebra fights for the same cores."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def pipeline_rows(findings: Sequence[Finding]) -> list[Row]:
