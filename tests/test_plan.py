@@ -91,8 +91,20 @@ def test_orders_that_cannot_be_are_refused(orders: str) -> None:
 def test_orders_are_refused_where_no_option_is_shown_or_the_suite_has_its_own() -> None:
     with pytest.raises(BadConfig, match="cloze shows no options"):
         plan(config(prompt_style="cloze", option_orders="full"))
-    with pytest.raises(BadConfig, match="orders of its own"):
-        plan(config(tasks="options", option_orders="full"))
+    with pytest.raises(BadConfig, match="judge turns its candidates itself; leave it out"):
+        plan(config(tasks="judge", option_orders="full"))
+    for name in ("options", "judge"):
+        with pytest.raises(BadConfig, match=f"cloze shows no options, and the suite {name} is about their order"):
+            plan(config(tasks=name, prompt_style="cloze"))
+
+
+@pytest.mark.parametrize(("orders", "n"), [("cyclic", 4), ("full", 24), ("gold_moving", 4), ("5", 5)])
+def test_every_kind_that_shows_options_is_asked_under_the_orders_of_the_flag(orders: str, n: int) -> None:
+    for tasks in ("drawn", "options", "conflict", "placement"):
+        asked = plan(config(tasks=tasks, limit="1", option_orders=orders))
+        found = {trial.option_order for trial in asked.trials}
+        assert len(found) == n and len(asked.trials) % n == 0
+        assert len({dict(trial.factors)["order"] for trial in asked.trials}) == n
 
 
 def test_an_item_that_refers_to_a_place_is_left_out_and_listed(tmp_path: Path) -> None:

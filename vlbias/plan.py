@@ -47,10 +47,15 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
     path, kind = suite_file(config.tasks, include=include)
     module = rooms.find("probes", kind)
     suite = _overridden(read(path, module.Suite, error=BadSuite), config.task_args, path=path)
+    has_orders = hasattr(suite, "orders")
+    if config.option_orders is not None and has_orders:
+        suite = suite.model_copy(update={"orders": config.option_orders})
+    if config.prompt_style == "cloze" and (has_orders or getattr(module, "OWN_ORDERS", False)):
+        raise BadConfig(f"prompt_style: cloze shows no options, and the suite {suite.name} is about their order")
     probes, notes = asked_of(module, module.probes(suite, folder=path.parent), config)
     slots = positions(config.positions, n_slots=suite.segments)
     trials = tuple(module.trials(probes, suite=suite, seed=config.seed, slots=slots))
-    if config.option_orders is not None:
+    if config.option_orders is not None and not has_orders:
         _may_permute(module, suite, config)
         trials = tuple(permuted(trials, rule=config.option_orders, seed=config.seed))
     trials = tuple(repeated(trials, count=config.repeats))
@@ -178,7 +183,7 @@ def positions(text: str, *, n_slots: int) -> list[int] | None:
 
 def _may_permute(module: Any, suite: Any, config: RunConfig) -> None:
     if getattr(module, "OWN_ORDERS", False):
-        raise BadConfig(f"option_orders: the suite {suite.name} has orders of its own; set them by --task_args")
+        raise BadConfig(f"option_orders: the suite {suite.name} turns its candidates itself; leave it out")
     if (config.prompt_style or suite.prompt.style) == "cloze":
         raise BadConfig("option_orders: the style cloze shows no options, so they have no order; use letters")
 

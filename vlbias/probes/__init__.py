@@ -4,8 +4,8 @@ Contract of a file here: `Suite`, a strict pydantic model of what stands in the 
 `probes(suite, *, folder)` and `trials(...)` below. Balanced by construction: every probe visits every slot, gold
 letters are uniform, and `--limit` takes whole probes. A kind whose trials are not a sweep over slots names the metrics
 that measure it in a tuple `METRICS`. `SCREENED = True` leaves out, by name, items whose wording refers to a place among
-options or images; `OWN_ORDERS = True` refuses `--option_orders`, because the kind varies the order itself. What varies
-between the trials of a probe stands in `Trial.factors`.
+options or images. `--option_orders` sets the `orders` of a suite that has them; `OWN_ORDERS = True` refuses it, because
+the kind turns its options itself. What varies between the trials of a probe stands in `Trial.factors`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from vlbias.records import Probe, Trial
 
 METRICS = ("options", "fill", "failures")
 SCREENED = True
-OWN_ORDERS = True
 
 
 class Suite(OrderSuite):
