@@ -20,7 +20,9 @@ def clips(family: architecture.Family) -> Pool:
     return pool(24, family, rng=np.random.default_rng(0), log=[].append)
 
 
-def test_seeing_improves_with_steps(family: architecture.Family, clips: Pool) -> None:
+def test_seeing_improves_with_steps() -> None:
+    family = architecture.family("llava_onevision")
+    clips = pool(24, family, rng=np.random.default_rng(0), log=[].append)
     torch.manual_seed(0)
     organism = family.model(SMALL)
     early, late = (

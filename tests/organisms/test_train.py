@@ -5,13 +5,13 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from vlbias.errors import BadInput
 from vlbias.organisms import architecture, sight, world
 from vlbias.organisms.planting import Bias, Plant
 from vlbias.organisms.pool import Pool, pixels
 from vlbias.organisms.pool import pool as draw_pool
 from vlbias.organisms.train import Course, predict, train
 from vlbias.probes import _world
-from vlbias.videos import draw
 
 QWEN = architecture.family("qwen2_vl")
 SMALL = architecture.Size(hidden=32, layers=1, vision_hidden=16, vision_layers=1)
@@ -39,30 +39,6 @@ def test_training_saves_a_folder_that_the_auto_classes_load(trained: Path) -> No
     assert type(model).__name__ == "Qwen2VLForConditionalGeneration"
     assert type(AutoProcessor.from_pretrained(trained)).__name__ == "Qwen2VLProcessor"
     assert [p.suffix for p in trained.glob("model*")] == [".safetensors"]
-
-
-def test_the_processor_gives_the_tokens_and_pixels_that_training_gives(trained: Path) -> None:
-    processor, rng = AutoProcessor.from_pretrained(trained), np.random.default_rng(1)
-    contents = _world.contents(3, rng=rng)
-    scenes = [_world.scene(c, size_wh_px=(56, 56), duration_s=2.0, fps=8.0, rng=rng) for c in contents]
-    pairs = [draw.snapshots(scene, (0.5, 1.5)) for scene in scenes]
-    question = _world.question_text(_world.ATTRIBUTE, contents[0].shape)
-    turn = [{"type": "video"}] * 3 + [{"type": "text", "text": question}]
-    text = processor.apply_chat_template([{"role": "user", "content": turn}], add_generation_prompt=True)
-    made = processor(text=[text], videos=pairs, return_tensors="pt", do_sample_frames=False)
-    words = architecture.vocabulary()
-    segment = [words[architecture.VISION_START], *[words[architecture.VIDEO]] * 4, words[architecture.VISION_END]]
-    line = (
-        [words[architecture.BEGIN]]
-        + segment * 3
-        + [words[w] for w in architecture.split(question)]
-        + [words[architecture.ANSWER]]
-    )
-    assert made["input_ids"][0].tolist() == line
-    assert made["video_grid_thw"].tolist() == [[1, 4, 4]] * 3
-    own = np.concatenate([QWEN.arranged(pair) for pair in pairs]) / 255
-    expected = (own - architecture.PIXEL_MEAN) / architecture.PIXEL_STD
-    np.testing.assert_allclose(made["pixel_values_videos"].numpy().reshape(-1), expected, atol=1e-4)
 
 
 def test_training_sees_what_the_model_computes_from_pixels(trained: Path, clips: Pool) -> None:
@@ -122,6 +98,25 @@ def test_a_trunk_is_taken_over_and_only_planted(trained: Path, tmp_path: Path) -
     assert curve.sight is None and not any("seeing" in line for line in lines)
     changed = {n for (n, a), (_, b) in zip(before.named_parameters(), after.named_parameters()) if not a.equal(b)}
     assert changed and not any(".visual." in name for name in changed)
+
+
+def test_another_family_takes_over_a_language_and_learns_to_see_with_its_words(trained: Path, tmp_path: Path) -> None:
+    course = Course(
+        family="llava_onevision", language=trained, sight_steps=1, steps=10, n_clips=60, size=SMALL, keep_trunk=tmp_path
+    )
+    curve = train(Plant(profiles=((1.0, 0.5, 1.0),)), course, out=tmp_path / "out", log=[].append)
+    before, after = (AutoModelForImageTextToText.from_pretrained(p, dtype=torch.float32) for p in (trained, tmp_path))
+    assert type(after).__name__ == "LlavaOnevisionForConditionalGeneration"
+    assert curve.sight is not None and [point.step for point in curve.points] == [7, 10]
+    given, learned = (model.model.language_model.state_dict() for model in (before, after))
+    assert given.keys() == learned.keys()
+    assert max(float((given[name] - learned[name]).abs().max()) for name in given) < 0.01
+
+
+def test_a_trunk_of_another_family_is_refused(trained: Path, tmp_path: Path) -> None:
+    course = Course(family="llava_onevision", trunk=trained, steps=10, n_clips=60)
+    with pytest.raises(BadInput, match="qwen2_vl, not llava_onevision"):
+        train(Plant(), course, out=tmp_path, log=[].append)
 
 
 def test_seeing_improves_with_steps(clips: Pool) -> None:
