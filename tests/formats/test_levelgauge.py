@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from vlbias.answers import Answer, Asked, Audit
 from vlbias.errors import BadInput
 from vlbias.formats.levelgauge import read, write
 from vlbias.metrics import levelgauge
@@ -38,6 +39,17 @@ def test_example_is_written_again_byte_for_byte(awkward_data, tmp_path):
     for path in write(read(source), folder=tmp_path):
         assert path.read_text().rstrip() == (source / path.name).read_text().rstrip()
     assert read(tmp_path) == read(source)
+
+
+def test_a_repeat_of_a_trial_is_not_counted_twice(tmp_path):
+    audit = Audit(prompt_sha256="d", segments=(), segment_spans=(), n_tokens=None, n_frames=0, batch_size=1)
+    rows = []
+    for slot, factors in ((0, ()), (1, ()), (1, (("repeat", "1"),))):
+        asked = Asked(trial_id=f"{slot}{factors}", probe_id="p", cluster_id="c", background_ids=(), task="t",
+                      slot=slot, n_slots=2, n_options=2, gold=1, option_order=(0, 1), factors=factors)  # fmt: skip
+        rows.append(Answer(asked=asked, chosen=1, logprobs=None, level="exact", reply=None, audit=audit))
+    write(rows, folder=tmp_path)
+    assert [t.right + t.wrong for t in read(tmp_path)] == [1, 1]
 
 
 def test_mixed_numbers_of_slots_are_refused(tmp_path):

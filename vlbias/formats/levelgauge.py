@@ -85,6 +85,8 @@ def _count(outcome: Outcome) -> Tally | None:
         return outcome if outcome.right + outcome.wrong else None
     if not isinstance(outcome, Answer) or outcome.asked.gold is None or outcome.chosen is None:
         return None
+    if outcome.asked.is_repeat:
+        return None
     asked, right = outcome.asked, int(outcome.correct)
     return Tally(task=asked.task, slot=asked.slot, n_slots=asked.n_slots, right=right, wrong=1 - right)
 
