@@ -17,7 +17,6 @@ from vlbias.answers import Answer, Audit, asked
 from vlbias.errors import BadInput
 from vlbias.estimates import Estimate
 from vlbias.metrics import bands, shape
-from vlbias.metrics._posterior import posterior
 from vlbias.organisms import manifest, sweep
 from vlbias.organisms.planting import shape_of
 from vlbias.probes import insertion
@@ -131,18 +130,35 @@ def check(
 
 
 def shape_known(about: Mapping[str, Any], truth: Mapping[str, Any]) -> str:
-    """The shape of a true profile: the planted one, else what the profile itself shows, "none" within the margin."""
+    """The shape of a true profile: the planted one, else the one that the profile itself shows."""
     profiles = {len(profile): profile for profile in about.get("plant", {}).get("profiles", [])}
     n_slots = len(truth["accuracy"])
     planted = shape_of(profiles[n_slots]) if n_slots in profiles else "none"
-    if planted != "none":
-        return planted
-    curve_S = np.array(truth["accuracy"])
-    if np.ptp(curve_S) <= MARGIN:
+    return planted if planted != "none" else shape_shown(truth["accuracy"])
+
+
+def shape_shown(curve: Sequence[float]) -> str:
+    """The shape of a curve without noise: none within the margin; steps of half of it do not turn a slope.
+
+    >>> shape_shown([1, 1, 0.98, 0.9]), shape_shown([1, 0.98, 0.97]), shape_shown([0.9, 0.7, 0.9])
+    ('head', 'none', 'U')
+    """
+    if max(curve) - min(curve) <= MARGIN:
         return "none"
-    noise_S = np.maximum(curve_S * (1 - curve_S), 1e-3) / np.array(truth["n"])
-    weights = posterior(curve_S - curve_S.mean(), np.diag(noise_S), margin=MARGIN)
-    return max(weights, key=lambda label: weights[label])
+    turns = range(1, len(curve) - 1)
+    rises, falls = _slopes(curve, up=True), _slopes(curve, up=False)
+    if falls or rises:
+        return "head" if falls else "neighbour"
+    if any(_slopes(curve[: t + 1], up=False) and _slopes(curve[t:], up=True) for t in turns):
+        return "U"
+    both = any(_slopes(curve[: t + 1], up=True) and _slopes(curve[t:], up=False) for t in turns)
+    return "inverted U" if both else "volatile"
+
+
+def _slopes(part: Sequence[float], *, up: bool) -> bool:
+    """Whether no later value lies more than half the margin on the wrong side of an earlier one."""
+    sign = 1 if up else -1
+    return all(sign * (a - b) <= MARGIN / 2 for k, a in enumerate(part) for b in part[k + 1 :])
 
 
 def rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
