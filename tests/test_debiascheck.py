@@ -47,7 +47,7 @@ def test_rows_tell_false_alarms_and_best_cuts(found: list[Effect], log: Log) -> 
     told = named(rows(found, [log]))
     assert (
         told["false_alarms_accuracy"].value == 0
-        and told["best_cut_slot_prior"].ok
+        and told["best_cut_slot_prior_by_calibration"].ok
         and told["best_cut_evidence_lost"].ok
     )
     assert {f"false_alarms_{name}" for name in METHODS.split(",")} <= set(told)

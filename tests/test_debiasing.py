@@ -93,6 +93,25 @@ def test_the_loop_proves_what_closes_the_gap_and_what_cannot(run: Path) -> None:
     assert any("evidence that was lost before the logits" in note for note in shown.notes(proof))
 
 
+def test_the_prior_of_a_scripted_model_is_found_through_the_loop(run: Path) -> None:
+    """Of 4:1:1:1, to a millionth, in every slot and alone; what was asked for it is told."""
+    proof = debiasing.debias(run, "pride,bold,contextual", fit_share=0.3)
+    for name, key in (("pride", "prior"), ("bold", "prior"), ("contextual", "content_free")):
+        table = json.loads((run / "debias" / f"{name}.json").read_text())["correction"][key]
+        assert len(table) == 11 and np.abs(np.array(list(table.values())) - np.array([4, 1, 1, 1]) / 7).max() < 1e-6
+    fitted = sum(a.asked.n_options - 1 for a in proof_rows(run, proof.n_fit_clusters))
+    assert f"prompts asked once to fit: pride {fitted:,}, bold" in "\n".join(shown.notes(proof))
+
+
+def proof_rows(run: Path, n_fit: int) -> list[Answer]:
+    """The answers that were fitted on, by what the saved correction says of its probes."""
+    saved = corrections.load(run / "debias" / "pride.json")
+    used = set(saved.fitted_on.probes_sha256)
+    assert saved.fitted_on.n_clusters == n_fit
+    rows = [o for o in read(run).outcomes if isinstance(o, Answer)]
+    return [a for a in rows if corrections.probe_sha256(a.asked.probe_id) in used]
+
+
 def test_the_frontier_numbers_every_method_once(run: Path) -> None:
     proof = debiasing.debias(run, "pride,vector_per_slot,temperature_per_slot", fit_share=0.4)
     figure = shown.frontier(proof)

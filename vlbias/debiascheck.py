@@ -121,8 +121,12 @@ def rows(effects_found: Sequence[Effect], logs: Sequence[Log]) -> list[Row]:
     for method in sorted({e.method for e in quiet}):
         hits = sum(bool(e.alarms) for e in quiet if e.method == method)
         out.append(share_row(f"false_alarms_{method}", hits, len(seeds), at_most=0.05))
-    for observer, name in ((SIGHT, "evidence_lost"), (PRIOR, "slot_prior")):
-        cuts = [cut(effects_found, observer, m) for m in methods(effects_found)]
+    calibrations = [m for m in methods(effects_found) if arms.load(m).shape == "after"]
+    for observer, name, among in (
+        (SIGHT, "evidence_lost", methods(effects_found)),
+        (PRIOR, "slot_prior_by_calibration", calibrations),
+    ):
+        cuts = [cut(effects_found, observer, m) for m in among]
         best = max((c for c in cuts if c is not None), default=None)
         ok = best is not None and best >= 0.7
         out.append(Row(name=f"best_cut_{name}", value=best, low=None, high=None, goal="at least 0.7", ok=ok))

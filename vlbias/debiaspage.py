@@ -9,6 +9,7 @@ import numpy as np
 from vlbias import arms
 from vlbias.debiascheck import (
     CLIPS,
+    FIT_SHARE,
     LISTS,
     NO_BIAS,
     PRIOR,
@@ -47,7 +48,9 @@ def page(found: Sequence[Effect], logs: Sequence[Log], *, rows: Sequence[Row], n
         "Mean change of accuracy in points with its 95 % interval over seeds, and in how many runs in a hundred the "
         "loop says that a method lowers accuracy or widens the gap: among all methods (Holm), and in brackets if it "
         "had been the only method. *Whims*: the observer also likes other options with every change of the prompt, "
-        "whatever it shows; what a method loses there is a true loss, not a false alarm.",
+        "whatever it shows; what a method loses there is a true loss, not a false alarm. One run holds out "
+        f"{CLIPS - round(FIT_SHARE * CLIPS)} clips only, so one run takes a large loss to be sure of it; small true "
+        "losses, as of fits on few probes, show in the intervals over seeds.",
         "",
         *_harm(found),
         "",

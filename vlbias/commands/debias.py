@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+WIDE = 220  # columns of a table that goes into a file or a pipe
+
 
 def command(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
@@ -54,6 +56,8 @@ def _show(tables: Sequence[Sequence[tuple[str, ...]]], texts: Sequence[str], dis
     from vlbias.display import chosen, console
 
     out = console(chosen(display))
+    if not out.is_terminal:
+        out.width = WIDE
     for head, *lines in tables:
         table = Table(*head, box=None)
         for line in lines:

@@ -34,9 +34,9 @@ def load(*, step: int = 500, alpha: float = 1.0, beta: float = 0.1, where: str =
 class VCD:
     """VCD (Leng et al., CVPR 2024): (1 + alpha) l(video) - alpha l(noised video), with the plausibility cut.
 
-    The noised prompt keeps the order and the number of segments, so what the model says of a slot whatever it sees is
-    contrasted away. We differ: the noise is added to the pixels before the model's own normalisation, and a clip has
-    the same noise in every slot.
+    The noised prompt keeps the order and the number of segments. What both prompts share, as a preference for a
+    place, stays as it is ((1 + alpha) p - alpha p = p); what the evidence adds is made stronger beside it. We differ:
+    the noise is added to the pixels before the model's own normalisation, and a clip has the same noise in every slot.
     """
 
     step: int

@@ -37,10 +37,13 @@ WHY_SHAPE = {
     "inside": "the change inside the model does not reach this bias",
 }
 NOTES = "the model's notes are as biased as its answers"
+SHARED = (
+    "what both prompts share, as a preference, stays; only what evidence adds is made stronger, and lost adds nothing"
+)
 WHY = {
     "temperature_per_slot": "it never changes which option is chosen",
-    "vcd": "a preference stays in the noised prompt and is taken off; evidence that is lost is lost in both prompts",
-    "vdd": "a preference stays in the prompt without evidence and is taken off; evidence that is lost is lost in both",
+    "vcd": SHARED,
+    "vdd": SHARED,
     "lqcd": "the lead is averaged over options, so neither a preference nor lost evidence changes",
     "portia": "each segment is cut and spread over the order, so a loss at one end takes a part of each; what is lost "
     "for all parts does not come back",
@@ -140,6 +143,9 @@ def notes(proof: Proof) -> list[str]:
     ]
     if proof.vanilla_seconds_per_trial is not None:
         out.append(f"vanilla takes {proof.vanilla_seconds_per_trial:.4g} s per trial on this machine")
+    asked = [f"{clean(m.method)} {m.cost.fit_prompts:,}" for m in proof.methods if m.cost and m.cost.fit_prompts]
+    if asked:
+        out.append(f"prompts asked once to fit: {', '.join(asked)}")
     for m in proof.methods:
         if not m.loses_accuracy and _of_gap(m) == "no effect on the gap" and why(m.method, m.shape):
             out.append(f"{clean(m.method)} does not close the gap: {why(m.method, m.shape)}")
