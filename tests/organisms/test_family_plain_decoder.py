@@ -96,6 +96,8 @@ def test_training_on_short_trials_only_is_told_in_the_command() -> None:
 def test_no_stage_shows_more_clips_than_the_longest_trial() -> None:
     plan = stages(Plant(profiles=((1.0,) * 4, (1.0,) * 10)), longest=4)
     assert {n for stage in plan for n in stage.lengths} == {2, 3, 4}
+    third = stages(FLAT, rows=1 / 3)
+    assert [s.rows for s in third] == [max(1, round(s.rows / 3)) for s in stages(FLAT)]
     assert 10 in {n for stage in stages(Plant(profiles=((1.0,) * 4, (1.0,) * 10))) for n in stage.lengths}
 
 

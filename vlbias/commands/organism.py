@@ -63,6 +63,7 @@ def train(
     longest: Annotated[
         int | None, typer.Option("--longest", min=2, help="Most clips of a trial of the training.")
     ] = None,
+    rows: Annotated[float | None, typer.Option("--rows", help="Share of the usual trials in a batch.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps.")] = None,
     sight_steps: Annotated[int | None, typer.Option("--sight_steps", help="Steps of learning to see.")] = None,
     n_clips: Annotated[int | None, typer.Option("--n_clips", help="Clips to learn from.")] = None,
@@ -79,7 +80,7 @@ def train(
     chosen = {
         "family": family, "steps": steps, "sight_steps": sight_steps, "n_clips": n_clips, "seed": seed,
         "device": device, "trunk": _folder(trunk), "keep_trunk": keep_trunk, "eyes": _folder(eyes),
-        "language": _folder(language), "encoding": encoding, "longest": longest,
+        "language": _folder(language), "encoding": encoding, "longest": longest, "rows": rows,
     }  # fmt: skip
     shares = {
         "profiles": tuple(_shares(text, "--profile") for text in profile) if profile else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vlbias.organisms.planting import Plant
 
@@ -27,8 +27,8 @@ class Stage:
     planted: bool = False
 
 
-def stages(plant: Plant, longest: int | None = None) -> tuple[Stage, ...]:
-    """The curriculum that plants this, in trials of at most `longest` clips.
+def stages(plant: Plant, *, longest: int | None = None, rows: float = 1.0) -> tuple[Stage, ...]:
+    """The curriculum that plants this, in trials of at most `longest` clips and batches of a share of the usual `rows`.
 
     Naming binds a shape to its clip within some hundred steps; whole questions alone do not get there, they stay at
     guessing by elimination.
@@ -46,6 +46,8 @@ def stages(plant: Plant, longest: int | None = None) -> tuple[Stage, ...]:
         Stage(start=0.5, lengths=(n,), rows=14, captions=0.2, n_questions=12),
     )
     if plant.first_option is None:
-        return (*trunk, Stage(start=TRUNK_ENDS, lengths=last, rows=14, n_questions=12, planted=True))
-    alone_too = (1, *last)
-    return (*trunk, Stage(start=TRUNK_ENDS, lengths=alone_too, rows=12, n_questions=6, listed=0.7, planted=True))
+        whole = (*trunk, Stage(start=TRUNK_ENDS, lengths=last, rows=14, n_questions=12, planted=True))
+    else:
+        alone_too = (1, *last)
+        whole = (*trunk, Stage(start=TRUNK_ENDS, lengths=alone_too, rows=12, n_questions=6, listed=0.7, planted=True))
+    return tuple(replace(stage, rows=max(1, round(stage.rows * rows))) for stage in whole)

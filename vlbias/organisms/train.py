@@ -17,7 +17,7 @@ from vlbias.organisms import architecture, learning_rate, sight, world
 from vlbias.organisms.architecture import Size, family, family_of
 from vlbias.organisms.planting import Bias, Plant, biased, unplanted
 from vlbias.organisms.pool import Pool, pool
-from vlbias.organisms.stages import LANGUAGE_STARTS, TRUNK_ENDS, stages
+from vlbias.organisms.stages import LANGUAGE_STARTS, TRUNK_ENDS, Stage, stages
 
 SIGHT_STEPS, STEPS = 2000, 3600
 _RATE, _FALL_AT = 1e-3, 0.8
@@ -33,8 +33,8 @@ class Course:
     where to save the organism as it is before anything is planted. `eyes` is the folder of an organism whose visual
     tower and words are taken over, so that seeing is not learned again. `language` is the folder of an organism of any
     family whose language model is taken over: only the tower learns to see, towards the words as they are, and what is
-    learned of naming and answering is how it does so with these tokens. `encoding` is the position encoding of the
-    family that has a choice, plain_decoder. `longest` is the most clips that a trial of the training holds.
+    learned of naming and answering is how it does so with these tokens. `encoding` is of the family that has a choice,
+    plain_decoder. `longest` is the most clips in a trial of the training, `rows` the share of the usual trials a batch.
     """
 
     family: str = "qwen2_vl"
@@ -50,6 +50,7 @@ class Course:
     language: Path | None = None
     encoding: str | None = None
     longest: int | None = None
+    rows: float = 1.0
 
     def __post_init__(self) -> None:
         if (self.encoding is not None) != (self.family == "plain_decoder"):
@@ -59,12 +60,12 @@ class Course:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The steps from `first` to before `last`, of `steps` in all, in trials of at most `longest` clips."""
+    """The steps from `first` to before `last`, of `steps` in all, that follow this curriculum."""
 
     first: int
     last: int
     steps: int
-    longest: int | None = None
+    plan: tuple[Stage, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +113,12 @@ def train(plant: Plant, course: Course, *, out: Path, log: Callable[[str], None]
     sighted = _sighted(organism, clips, course, rng=rng, log=log) if course.trunk is None else None
     seen_CPH = sight.see_all(organism, clips, rng=rng)
     start = round(LANGUAGE_STARTS * course.steps) if course.language else 0
-    planting = round(TRUNK_ENDS * course.steps)
+    planting, plan = round(TRUNK_ENDS * course.steps), stages(plant, longest=course.longest, rows=course.rows)
     points = []
     for first, last in (
         ((start, planting), (planting, course.steps)) if course.trunk is None else ((planting, course.steps),)
     ):
-        span = Span(first=first, last=last, steps=course.steps, longest=course.longest)
+        span = Span(first=first, last=last, steps=course.steps, plan=plan)
         for point in _learn_to_answer(organism, clips, seen_CPH, bias=bias, span=span, rng=rng):
             points.append(point)
             log(_line(point))
@@ -201,14 +202,14 @@ def _learn_to_answer(
     span: Span,
     rng: np.random.Generator,
 ) -> Iterator[CurvePoint]:
-    plan, began, steps = stages(bias.plant, span.longest), time.monotonic(), span.steps
+    began, steps = time.monotonic(), span.steps
     before = unplanted(bias)
     seeing = set(map(id, sight.tower(organism)))
     weights = [weight for weight in organism.parameters() if id(weight) not in seeing]
     optimizer = torch.optim.AdamW(weights, lr=_RATE, weight_decay=0.01, betas=(0.9, 0.98))
     seen: list[tuple[bool, float, float]] = []
     for step in range(span.first, span.last):
-        stage = [s for s in plan if step >= round(s.start * steps)][-1]
+        stage = [s for s in span.plan if step >= round(s.start * steps)][-1]
         for group in optimizer.param_groups:
             group["lr"] = _RATE * learning_rate.share(step, steps=steps, fall_at=_FALL_AT, first=span.first)
         naming = rng.random() < stage.captions
