@@ -19,6 +19,7 @@ from vlbias.ahead import ahead
 from vlbias.answers import Answer, Asked, Audit, Failure, FrameAudit, asked
 from vlbias.errors import DecodeError
 from vlbias.models import Model, Preparing
+from vlbias.places import FEWEST_TOKENS, asked_place, read_place
 from vlbias.plan import Plan
 from vlbias.prompts import Style, prompt, shown_labels
 from vlbias.records import FailureKind, Fault, Frames, OptionScores, Prompt, Reply, Segment, Trial
@@ -115,7 +116,7 @@ def _told(
 def _ready(batch: Sequence[Trial], asking: Asking) -> tuple[list[Prompt], dict[str, Answer | Failure]]:
     """What `shown` gives; a model that can prepare prompts before they are asked is told of them."""
     prompts, unread = shown(batch, asking)
-    if isinstance(asking.model, Preparing) and asking.mode == "score":
+    if isinstance(asking.model, Preparing) and asking.mode == "score" and not _for_places(prompts):
         asking.model.prepare(prompts)
     return prompts, unread
 
@@ -139,7 +140,9 @@ def shown(batch: Sequence[Trial], asking: Asking) -> tuple[list[Prompt], dict[st
 
 def answered(prompts: Sequence[Prompt], asking: Asking) -> list[Answer | Failure]:
     """One row per prompt, all asked as one batch."""
-    return [row(p, given, batch_size=len(prompts)) for p, given in zip(prompts, _replies(prompts, asking))]
+    boxes = asking.model.identity.box_format
+    replies = _replies(prompts, asking)
+    return [row(p, given, batch_size=len(prompts), box_format=boxes) for p, given in zip(prompts, replies)]
 
 
 def seen(trial: Trial, reader: FrameCache, held: dict[Segment, Frames] | None = None) -> dict[str, Frames]:
@@ -164,13 +167,21 @@ def seen(trial: Trial, reader: FrameCache, held: dict[Segment, Frames] | None = 
 def _replies(prompts: Sequence[Prompt], asking: Asking) -> Sequence[OptionScores | Reply | Fault]:
     if not prompts:
         return []
+    if _for_places(prompts):  # a place is never among options, so it comes in words whatever the mode
+        return asking.model.generate(prompts, max_new_tokens=max(asking.max_new_tokens, FEWEST_TOKENS))
     if asking.mode == "generate":
         return asking.model.generate(prompts, max_new_tokens=asking.max_new_tokens)
     return asking.model.score(prompts)
 
 
-def row(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: int) -> Answer | Failure:
-    """What is stored of what a model gave back."""
+def _for_places(prompts: Sequence[Prompt]) -> bool:
+    return any(prompt.trial is not None and asked_place(prompt.trial) for prompt in prompts)
+
+
+def row(
+    given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: int, box_format: str | None = None
+) -> Answer | Failure:
+    """What is stored of what a model gave back; `box_format` is how the model writes places."""
     trial = given_to.trial
     assert trial is not None
     what = asked(trial)
@@ -188,6 +199,8 @@ def row(given_to: Prompt, given: OptionScores | Reply | Fault, *, batch_size: in
             audit=audit,
             segment_attention_LS=given.segment_attention_LS,
         )
+    if asked_place(trial):
+        return read_place(what, given, trial, audit, box_format=box_format)
     return _read_reply(what, given, trial, audit)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vlbias import __version__, canary, debiased, rooms
+from vlbias import __version__, canary, debiased, places, rooms
 from vlbias.config import RunConfig
 from vlbias.errors import BadInput, NotARun, SharingDiffers
 from vlbias.estimates import RunInfo
@@ -55,6 +55,10 @@ def ask(
         can(model, config)
         heard = canary.sing(model, frames.frames)
         say(f"canary: {heard}")
+        if any(places.asked_place(trial) for trial in plan.trials):
+            note = places.confirmed(model, frames.frames, plan, declared="box_format" in config.model_args)
+            say(note)
+            plan = replace(plan, notes=(*plan.notes, note))
         started = now()
         with debiased.debiased(config.debias, model, plan, mode=config.mode, seed=config.seed) as (asked, through):
             checked = _verified(asked, plan, config)

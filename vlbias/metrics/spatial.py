@@ -13,13 +13,12 @@ from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import Floats, cluster_sums
 from vlbias.metrics._intervals import EXACT
 from vlbias.metrics._means import BOOTSTRAP, mean_estimate
-from vlbias.metrics._multiplicity import holm, named
-from vlbias.metrics._resample import bootstrap_sums, exact_share, p_at_least, percentile, reference
+from vlbias.metrics._multiplicity import holm
+from vlbias.metrics._resample import bootstrap_sums, exact_share, percentile
 from vlbias.metrics._spatial_blocks import GridBlocks, grid_blocks
-from vlbias.metrics._spatial_contrasts import contrast_rows
-from vlbias.metrics._spatial_test import DRAWS, SpatialTest, cochran_q, mcnemar_pairs, spatial_test
+from vlbias.metrics._spatial_tables import of_table, unvalued
+from vlbias.metrics._spatial_test import cochran_q, mcnemar_pairs
 
-PERMUTED = f"cells permuted within clusters, {DRAWS} draws"
 LOGLINEAR = "rates (x + 1/2) / (n + 1) (Hautus 1995)"
 
 
@@ -35,19 +34,13 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     out: list[Estimate] = []
     for found in grid_blocks(outcomes):
         if len(found.hit_NC) == 0:
-            out.append(_blank("spatial_pattern", found, note="no item has a usable answer in every cell"))
+            out.append(unvalued("spatial_pattern", found, note="no item has a usable answer in every cell"))
             continue
-        out += [*_maps(found, rng=rng), *_of_table(found, found.right_NC, prefix="spatial", rng=rng)]
+        out += [*_maps(found, rng=rng), *of_table(found, found.right_NC, prefix="spatial", rng=rng)]
         if found.yes_NC is not None:
-            out += _of_table(found, found.yes_NC, prefix="spatial_leaning", rng=rng)
+            out += of_table(found, found.yes_NC, prefix="spatial_leaning", rng=rng)
         out += [*_exact_tests(found), _flips(found, rng=rng)]
     return out
-
-
-def _blank(metric: str, found: GridBlocks, *, unit: str = "points", note: str | None = None) -> Estimate:
-    n, g = len(found.hit_NC), len(np.unique(found.cluster_N))
-    notes = (*((note,) if note else ()), *found.notes)
-    return Estimate(metric=metric, task=found.task, unit=unit, n=n, clusters=g, notes=notes)
 
 
 def _maps(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
@@ -64,10 +57,10 @@ def _maps(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
         part = slice(k * n_cells, (k + 1) * n_cells)
         share_BC = 100 * drawn_BK[:, part] / n_B
         for c in range(n_cells):
-            out.append(_share(_blank(name, found), found, c, 100 * total_K[part][c] / n, share_BC[:, c], g))
+            out.append(_share(unvalued(name, found), found, c, 100 * total_K[part][c] / n, share_BC[:, c], g))
     if found.false_NC is None:
         why = "not available: nothing absent was asked, so a hit and a liking for yes are one"
-        return [*out, *(_blank(m, found, unit="z", note=why) for m in ("spatial_dprime", "spatial_criterion"))]
+        return [*out, *(unvalued(m, found, unit="z", note=why) for m in ("spatial_dprime", "spatial_criterion"))]
     z = stats.norm.ppf
     hit_C, false_C = (_loglinear(total_K[k * n_cells : (k + 1) * n_cells], n) for k in (0, 2))
     hit_BC, false_BC = (_loglinear(drawn_BK[:, k * n_cells : (k + 1) * n_cells], n_B) for k in (0, 2))
@@ -76,7 +69,7 @@ def _maps(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
         ("spatial_criterion", -(z(hit_C) + z(false_C)) / 2, -(z(hit_BC) + z(false_BC)) / 2),
     ):
         for c in range(n_cells):
-            blank = _blank(metric, found, unit="z", note=LOGLINEAR)
+            blank = unvalued(metric, found, unit="z", note=LOGLINEAR)
             out.append(_interval(blank, found, c, float(value_C[c]), drawn_BC[:, c], g))
     return out
 
@@ -110,61 +103,10 @@ def _interval(
     return replace(one, low=low, high=high, interval=BOOTSTRAP)
 
 
-def _of_table(found: GridBlocks, value_NC: Floats, *, prefix: str, rng: np.random.Generator) -> list[Estimate]:
-    """The pattern, the variance, the contrasts and Moran's I of one quantity."""
-    if len(np.unique(found.cluster_N)) < 2:
-        return [_blank(f"{prefix}_pattern", found, note="one cluster: a place cannot be told from the cluster")]
-    test = spatial_test(100 * value_NC, found.cluster_N, found.grid_rc, rng=rng)
-    null = test.null_variance_B
-    explained = ", ".join(f"{n} {z:+.1f}" for n, z in zip(test.patterns, test.score_K, strict=True))
-    none = Reference(mean=0.0, low=0.0, high=0.0, p_value=test.p_any, method=PERMUTED)
-    pattern = _blank(f"{prefix}_pattern", found, unit="", note=f"along each pattern, in standard errors: {explained}")
-    variance = _blank(f"{prefix}_cell_variance", found, unit="points^2",
-                      note=f"the map varies by {test.variance:.4g}, of which luck is {null.mean():.4g}")  # fmt: skip
-    moran = _blank(f"{prefix}_morans_i", found, unit="", note="a description: no test and no interval")
-    return [
-        replace(pattern, label=test.label, reference=none, adjusted="min-p over variance and max-T of patterns"),
-        replace(
-            variance,
-            value=max(0.0, test.variance - float(null.mean())),
-            interval="not available: a variance has no interval near 0",
-            reference=reference(np.maximum(0.0, null - null.mean()), p_value=test.p_variance, method=PERMUTED),
-        ),
-        *_contrasts(found, value_NC, prefix=prefix, rng=rng),
-        _moran(moran, test),
-    ]
-
-
-def _moran(blank: Estimate, test: SpatialTest) -> Estimate:
-    if test.moran is None or not len(test.null_moran_B):
-        return replace(blank, notes=("the map is flat", *blank.notes))
-    return replace(blank, value=test.moran, reference=reference(test.null_moran_B, p_value=None, method=PERMUTED))
-
-
-def _contrasts(found: GridBlocks, value_NC: Floats, *, prefix: str, rng: np.random.Generator) -> list[Estimate]:
-    """Planned differences in points; the p-value flips the sign of whole clusters, by Holm over the contrasts."""
-    weights = contrast_rows(found.grid_rc)
-    out, p_values = [], []
-    for name, weight_C in weights.items():
-        each_N = 100 * value_NC @ weight_C
-        table = cluster_sums(each_N[:, None], found.cluster_N)[:, 0]
-        flips = rng.choice([-1.0, 1.0], size=(DRAWS, len(table))) @ table / len(each_N)
-        p_values.append(p_at_least(np.abs(flips), abs(float(each_N.mean()))))
-        null = reference(flips, p_value=None, method=f"signs of clusters flipped, {DRAWS} draws")
-        clusters = [str(c) for c in found.cluster_N]
-        blank = _blank(f"{prefix}_{name}", found)
-        out.append(mean_estimate(blank, each_N, clusters, rng=rng, bounds=(-100.0, 100.0), reference=null))
-    return [
-        replace(e, adjusted=named("Holm", len(out), "contrast"), reference=replace(e.reference, p_value=p))
-        for e, p in zip(out, holm(p_values), strict=True)
-        if e.reference is not None
-    ]
-
-
 def _exact_tests(found: GridBlocks) -> list[Estimate]:
     """Cochran's Q over the cells and exact McNemar tests of all pairs of cells, for hits."""
-    q_blank = _blank("spatial_cochran_q", found, unit=f"chi2, {found.hit_NC.shape[1] - 1} df")
-    pairs_blank = _blank("spatial_pairs_apart", found, unit="pairs of cells")
+    q_blank = unvalued("spatial_cochran_q", found, unit=f"chi2, {found.hit_NC.shape[1] - 1} df")
+    pairs_blank = unvalued("spatial_pairs_apart", found, unit="pairs of cells")
     if not found.one_item_per_cluster:
         why = "not available: items share clusters, and this test takes them for independent; see spatial_pattern"
         return [replace(e, notes=(why, *e.notes)) for e in (q_blank, pairs_blank)]
@@ -199,4 +141,4 @@ def _place(cell: tuple[int, int]) -> str:
 def _flips(found: GridBlocks, *, rng: np.random.Generator) -> Estimate:
     """The share of items whose answer, with the thing present, is not the same in every cell."""
     each_N = 100.0 * (np.ptp(found.hit_NC, axis=1) > 0)
-    return mean_estimate(_blank("spatial_flip_rate", found), each_N, [str(c) for c in found.cluster_N], rng=rng)
+    return mean_estimate(unvalued("spatial_flip_rate", found), each_N, [str(c) for c in found.cluster_N], rng=rng)

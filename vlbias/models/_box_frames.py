@@ -49,7 +49,7 @@ def which_frame(
     image_N2, input_N2 = np.asarray(image_wh_px, np.float64), np.asarray(input_wh_px, np.float64)
     scored = []
     for frame in FRAMES:
-        boxes_N4 = _as_xyxy(numbers_N4, frame, image_N2, input_N2)
+        boxes_N4 = as_xyxy(numbers_N4, frame, image_N2, input_N2)
         scored.append((float(np.median(_iou(boxes_N4, truth_xyxy_N4))), frame, boxes_N4))
     scored.sort(key=lambda one: -one[0])
     best, frame, boxes_N4 = scored[0]
@@ -66,7 +66,8 @@ def which_frame(
     return frame
 
 
-def _as_xyxy(numbers_N4: Floats, frame: Frame, image_N2: Floats, input_N2: Floats) -> Floats:
+def as_xyxy(numbers_N4: Floats, frame: Frame, image_N2: Floats, input_N2: Floats) -> Floats:
+    """The boxes that numbers mean in a frame, xyxy in 0..1 of the image; sizes are width and height in pixels."""
     sides: dict[str, Floats] = {
         "0..1": np.ones(2),
         "0..1000": np.full(2, 1000.0),

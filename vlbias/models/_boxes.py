@@ -93,6 +93,15 @@ def located(text: str, *, family: str, input_wh_px: Size | None = None) -> Locat
     return Located(boxes_xyxy=boxes, points_xy=points)
 
 
+def numbers(text: str, *, family: str) -> tuple[float, ...] | None:
+    """The four numbers of the one box of a reply as they are written, in no frame; None where there is not one box."""
+    try:
+        found = FAMILIES[family].read(text)
+    except Unreadable:
+        return None
+    return found.boxes[0] if len(found.boxes) == 1 and not found.points else None
+
+
 def _sides(input_wh_px: Size | None) -> Point:
     assert input_wh_px is not None  # checked by the caller
     return float(input_wh_px[0]), float(input_wh_px[1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from vlbias.errors import ModelError, nearest
+from vlbias.models._box_writing import WRITES
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "policy": ("profile", "uniform", "first_mentioned", "longest", "yes"),
@@ -15,8 +16,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "scores": ("sure", "graded"),
     "phrase": ("option", "sentence", "article", "adversarial", "hedged"),
     "spatial": ("none", "centre", "bottom_right", "left", "checkerboard"),
+    "box_format": WRITES,
 }
-SHARES = ("accuracy", "alone", "preference", "refusals", "clip_correlation", "other", "effect", "crash_share")
+SHARES = ("accuracy", "alone", "preference", "refusals", "clip_correlation", "other", "effect", "crash_share", "pull")
 AT_LEAST_0 = ("difficulty", "decay", "latency_s")
 
 
@@ -40,6 +42,8 @@ class Script:
     the share that believes neither.
 
     Space: in a grid, `spatial` names the cells that are answered better, by `effect` from the best cell to the worst.
+    Where a place is asked for, `pull` is the share of the way to the middle of the image by which what is found is
+    said too near to it, and `box_format` how boxes are written.
 
     How it is said: `scores=sure` puts most of the probability on the chosen option, `graded` gives log-probabilities
     that are log prior + content (the content of an option does not depend on where it is displayed); `phrase` is the
@@ -64,6 +68,8 @@ class Script:
     other: float = 0.0
     spatial: str = "none"
     effect: float = 0.0
+    pull: float = 0.0
+    box_format: str = "qwen3_vl"
     scores: str = "sure"
     phrase: str = "option"
     refusals: float = 0.0

@@ -13,6 +13,7 @@ from vlbias import __version__
 from vlbias.errors import ModelError
 from vlbias.models._margin import luck, place
 from vlbias.models._phrases import REFUSAL, worded
+from vlbias.models._placing import asks_place, placed
 from vlbias.models._responders import choose
 from vlbias.models._script import Script, script
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply, Trial
@@ -36,7 +37,12 @@ class ScriptedModel:
     def __init__(self, script: Script, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.script = script
         self.identity = Identity(
-            adapter="scripted", name="scripted", revision=str(script), engine="vlbias", engine_version=__version__
+            adapter="scripted",
+            name="scripted",
+            revision=str(script),
+            engine="vlbias",
+            engine_version=__version__,
+            box_format=script.box_format,
         )
         self._sleep = sleep
 
@@ -45,7 +51,7 @@ class ScriptedModel:
         return [self._score(prompt) for prompt in prompts]
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
-        """The chosen option in words, or a refusal."""
+        """The chosen option in words, the place that was asked for, or a refusal."""
         return [self._reply(prompt) for prompt in prompts]
 
     def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
@@ -65,8 +71,13 @@ class ScriptedModel:
         trial = self._heard(prompt)
         if self._crashes(trial):
             return self._crash(trial)
-        text = REFUSAL if self._refuses(trial) else self._words(prompt, trial)
-        return Reply(text=text, n_tokens=len(trial.segments) + 1, n_new_tokens=len(text.split()))
+        if self._refuses(trial):
+            text = REFUSAL
+        else:
+            text = placed(self.script, trial) if asks_place(trial) else self._words(prompt, trial)
+        return Reply(
+            text=text, n_tokens=len(trial.segments) + 1, n_new_tokens=len(text.split()), input_wh_px=_size(trial)
+        )
 
     def _words(self, prompt: Prompt, trial: Trial) -> str:
         chosen = choose(self.script, prompt, trial).chosen
@@ -96,3 +107,9 @@ class ScriptedModel:
     def _luck(self, trial: Trial, what: str) -> float:
         """Luck of this trial alone; how a reply is worded follows no rule that the slots share."""
         return luck(self.script, f"{trial.probe.probe_id}/{place(trial)}/{what}")
+
+
+def _size(trial: Trial) -> tuple[int, int] | None:
+    """The size of the image of a trial that asks for a place; a script meets it as it is."""
+    width, by, height = dict(trial.factors).get("size_px", "").partition("x")
+    return (int(width), int(height)) if by else None
