@@ -35,7 +35,8 @@ def profile(*accuracy: float) -> dict[str, object]:
 
 def test_the_true_shape_is_the_planted_one() -> None:
     about = {"plant": {"profiles": [[1.0, 0.9, 0.8], [1.0, 1.0, 1.0, 1.0]]}}
-    assert groundtruth.shape_known(about, profile(0.9, 0.9, 0.9)) == "head"
+    assert groundtruth.shape_known(about, profile(0.9, 0.6, 0.7)) == "head"
+    assert groundtruth.shape_known(about, profile(0.9, 0.9, 0.89)) == "none"
     assert groundtruth.shape_known(about, profile(0.9, 0.9, 0.91, 0.9)) == "none"
 
 

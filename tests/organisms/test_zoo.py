@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -47,13 +48,10 @@ def test_an_organism_is_small_and_never_pickled(name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_the_manifest_tells_how_to_make_it_again(name: str) -> None:
     about = manifest.read(manifest.ZOO / name)
-    plant, course = training.like(about, trunk=Path("anywhere"))
-    starts = ("trunk", "keep_trunk", "eyes", "language")
-    given = {Path(value).name for place, value in about["course"].items() if place in starts}
-    again = training.command(name, plant, course)
-    assert [w for w in again.split() if w not in ("--trunk", "anywhere")] == [
-        w for w in about["command"].split() if w not in (*given, *(f"--{place}" for place in starts))
-    ]
+    start = about["course"].get("trunk")
+    plant, course = training.like(about, trunk=None if start in (None, *NAMES) else Path(start))
+    wanted = re.sub(r" --keep_trunk \S+", "", about["command"])
+    assert sorted(training.command(name, plant, course).split()) == sorted(wanted.split())
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -64,7 +62,7 @@ def test_the_true_profile_has_the_shape_that_was_planted(name: str) -> None:
     )
     if np.ptp(expected) > 0.1:
         assert np.corrcoef(expected, found)[0, 1] > 0.9
-        assert np.ptp(found) > 0.1
+        assert np.ptp(found) > 0.05
 
 
 @pytest.mark.parametrize("name", REAL)
