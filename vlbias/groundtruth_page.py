@@ -9,7 +9,8 @@ from vlbias.groundtruth import Finding
 
 HEAD = """# Organisms: the instrument held to the truth
 
-Written by `vlbias organism check --probes {probes} --seed {seed} --write`, never by hand.
+Written by `vlbias organism check --probes {probes} --seed {seed} --write` with the names of these organisms, never by
+hand.
 
 An organism is a tiny vision-language model trained here. Its true profile is its accuracy at each slot over 20,000
 fresh trials, in its manifest. Here it is asked {probes} probes of a drawn suite (two per clip, the clip is the cluster)
