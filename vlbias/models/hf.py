@@ -17,6 +17,7 @@ from vlbias.errors import ModelError
 from vlbias.models._batch import Fit, collate, halving, in_groups, shape_key
 from vlbias.models._chat import Dialect, Encoded, dialect, encode
 from vlbias.models._compose import Mismatch
+from vlbias.models._grounding import format_of, reply
 from vlbias.models._loading import DTYPES, Source, check, config, context_window, processor, weights, weights_sha256
 from vlbias.models._options import Variants
 from vlbias.models._outcomes import longest_tail, nonfinite, scores, too_long, unfit
@@ -45,6 +46,7 @@ def load(
     threads: int | None = None,
     sharing: str = "auto",
     cache_gb: float = 2.0,
+    box_format: str | None = None,
     **unknown: object,
 ) -> HFModel:
     """A model from a folder or a hub id, on CUDA where there is one.
@@ -52,8 +54,9 @@ def load(
     `position_rule=official` lets Qwen2-VL and Qwen2.5-VL go on after a clip as Qwen's own code does. `threads` sets
     the CPU threads of torch for the whole process. `sharing=off` asks every prompt apart; else what prompts have in
     common is computed once, where a trial shows that this is exact. `cache_gb` bounds the features that are kept of
-    encoded segments, on the model's device. Raises ModelError before any weight is read for pickled weights,
-    code of a repository's own, a path that holds no model, another kind of model and unknown arguments.
+    encoded segments, on the model's device. `box_format` is how the model writes boxes, where its family does not
+    tell. Raises ModelError before any weight is read for pickled weights, code of a repository's own, a path that
+    holds no model, another kind of model and unknown arguments.
     """
     allowed = {"dtype": (dtype, DTYPES), "position_rule": (position_rule, RULES), "sharing": (sharing, SHARING)}
     check(unknown, allowed, known=inspect.signature(load).parameters)
@@ -64,13 +67,14 @@ def load(
         local_files_only=local_files_only or os.environ.get("HF_HUB_OFFLINE") == "1",
     )
     found = config(source)
+    box_format = format_of(box_format, found.model_type)
     reader = processor(source)
     if threads is not None:
         torch.set_num_threads(threads)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = weights(source, dtype=dtype, device=place, attention=attn_implementation)
     apply_rule(model, position_rule)
-    identity = _identity(model, found, source, position_rule=position_rule)
+    identity = replace(_identity(model, found, source, position_rule=position_rule), box_format=box_format)
     return HFModel(model=model, processor=reader, identity=identity, cache_gb=cache_gb if sharing == "auto" else None)
 
 
@@ -270,13 +274,8 @@ class HFModel:
         )
         out_BL = self.model.generate(**batch, generation_config=settings)
         stops = {ends} if isinstance(ends, int) else set(ends or ())
-        found = []
-        for prompt, new in zip(prompts, out_BL[:, batch["input_ids"].shape[1] :].tolist()):
-            stop = next((i for i, token in enumerate(new) if token in stops), len(new))
-            text = self.processor.tokenizer.decode(new[:stop], skip_special_tokens=True)
-            n_new = min(stop + 1, len(new))
-            found.append(Reply(text=text, n_tokens=prompt.n_tokens, n_new_tokens=n_new, segment_spans=prompt.spans))
-        return found
+        replies = out_BL[:, batch["input_ids"].shape[1] :].tolist()
+        return [reply(self.processor, prompt, new, stops=stops) for prompt, new in zip(prompts, replies)]
 
     def _batch(self, rows: Sequence[Ready]) -> dict[str, Any]:
         batch: dict[str, Any] = dict(collate(rows, pad_id=self._pad_id))
