@@ -101,6 +101,9 @@ def test_boxes_that_fit_no_frame_or_cannot_be_read_stop_the_run_unless_the_forma
 def test_a_model_of_unknown_format_or_without_words_is_refused_with_a_remedy() -> None:
     with pytest.raises(BadInput, match="box_format=.*, one of deepseek_vl2, florence2"):
         confirmed(Spotter(as_written("gemini"), said=None), frames, plan_of(), declared=False)
+    lettered = SimpleNamespace(**{**vars(plan_of()), "style": Style(style="letters")})
+    with pytest.raises(BadInput, match="leave --prompt_style out"):
+        confirmed(Spotter(as_written("gemini"), said="gemini"), frames, lettered, declared=False)
     with pytest.raises(BadInput, match="cannot generate"):
         confirmed(Spotter(as_written("gemini"), said="gemini", generate=False), frames, plan_of(), declared=False)
 

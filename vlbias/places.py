@@ -83,6 +83,8 @@ def confirmed(model: Model, frames: Callable[[Segment], Frames], plan: Plan, *, 
     read, RunRefused too unless the user declared the format. BadInput for a model that cannot be asked for places.
     """
     written_as, identity = model.identity.box_format, model.identity
+    if plan.style.style != "cloze":
+        raise BadInput(f"{plan.suite_name} asks for places, which are not among options; leave --prompt_style out")
     if not model.capabilities.generate:
         raise BadInput(f"{plan.suite_name} asks for places in words, and the model {identity.name} cannot generate")
     if written_as is None:

@@ -42,6 +42,7 @@ PLANTED: dict[str, dict[str, Any]] = {
     "judge": {"accuracy": 0.6, "home": 1.5},
     "needle": {"accuracy": 0.6, "spatial": "left", "effect": 0.6},
     "relations": {"policy": "yes"},
+    "rotation": {"accuracy": 0.6, "ego": 0.3},
 }
 # A suite of six clusters leaves no p-value below .03, so only the number that the planted effect is about is asked.
 TARGETS = {"relations": "relation_yes_less_no"}

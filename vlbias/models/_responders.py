@@ -32,6 +32,9 @@ def choose(script: Script, prompt: Prompt, trial: Trial) -> Choice:
     letter = ord(script.prefer) - ord("A") if script.prefer else count
     if letter < count and luck(script, f"{trial.probe.probe_id}/{place(trial)}/prefer") < script.preference:
         return _sure(letter, count)
+    viewer = dict(trial.factors).get("viewer")
+    if viewer is not None and luck(script, f"{trial.probe.probe_id}/{place(trial)}/ego") < script.ego:
+        return _sure(trial.option_order.index(int(viewer)), count)
     if "rival_slot" in dict(trial.factors):
         return _sure(_believed(script, trial), count)
     if trial.gold_displayed is None and script.scores == "graded":

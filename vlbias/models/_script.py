@@ -18,7 +18,18 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "spatial": ("none", "centre", "bottom_right", "left", "checkerboard"),
     "box_format": WRITES,
 }
-SHARES = ("accuracy", "alone", "preference", "refusals", "clip_correlation", "other", "effect", "crash_share", "pull")
+SHARES = (
+    "accuracy",
+    "alone",
+    "preference",
+    "refusals",
+    "clip_correlation",
+    "other",
+    "effect",
+    "crash_share",
+    "pull",
+    "ego",
+)
 AT_LEAST_0 = ("difficulty", "decay", "latency_s")
 
 
@@ -43,7 +54,8 @@ class Script:
 
     Space: in a grid, `spatial` names the cells that are answered better, by `effect` from the best cell to the worst.
     Where a place is asked for, `pull` is the share of the way to the middle of the image by which what is found is
-    said too near to it, and `box_format` how boxes are written.
+    said too near to it, and `box_format` how boxes are written. Where another's view is asked for, `ego` is the share
+    of answers that tell the viewer's own.
 
     How it is said: `scores=sure` puts most of the probability on the chosen option, `graded` gives log-probabilities
     that are log prior + content (the content of an option does not depend on where it is displayed); `phrase` is the
@@ -69,6 +81,7 @@ class Script:
     spatial: str = "none"
     effect: float = 0.0
     pull: float = 0.0
+    ego: float = 0.0
     box_format: str = "qwen3_vl"
     scores: str = "sure"
     phrase: str = "option"
