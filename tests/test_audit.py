@@ -211,3 +211,53 @@ def test_a_model_that_always_points_at_the_centre_is_worth_nothing_over_a_blind_
     boxes = [{"id": r["id"], "box": r["bbox"]} for r in rows]
     found = audited(written(tmp_path, rows, boxes))
     assert ("blind_centre", None) not in found and found["zone_accuracy", 1].value == 100
+
+
+def of_coco(file: Path, results: Path) -> list:
+    return audit.audit(file, "coco", [results], frame=None, zones="rings", rng=np.random.default_rng(0))
+
+
+def test_a_coco_results_file_gives_average_precision_by_zone_and_bad_rows_are_named(tmp_path: Path) -> None:
+    body, file, results = coco_body(), tmp_path / "instances.json", tmp_path / "results.json"
+    file.write_text(json.dumps(body))
+    (true,) = (row for row in body["annotations"] if not row.get("iscrowd"))
+    row = {"image_id": true["image_id"], "category_id": true["category_id"], "bbox": true["bbox"], "score": 0.9}
+    results.write_text(json.dumps([row]))
+    found = {(e.metric, e.slot): e for e in of_coco(file, results)}
+    assert found["zone_average_precision_50", None].value == 100 and found["zone_average_precision_50", None].n == 1
+    for change, words in (
+        ({"score": None}, "score is None"),
+        ({"image_id": 99}, "image_id 99"),
+        ({"bbox": [1]}, "bbox"),
+    ):
+        results.write_text(json.dumps([{**row, **change}]))
+        with pytest.raises(BadInput, match=words):
+            of_coco(file, results)
+
+
+def of_maps(file: Path, maps: Path) -> list:
+    return audit.audit(file, "screenspot_pro", [maps], frame=None, zones="rings", rng=np.random.default_rng(0))
+
+
+def test_attention_that_leaves_the_border_shows_by_zone_and_even_attention_is_worth_its_area(tmp_path: Path) -> None:
+    rows, *_ = world(200, border=0.0, small=0.0, rng=np.random.default_rng(3))
+    (file,) = written(tmp_path, rows)
+    maps = {}
+    for row in rows[:-1]:
+        x1, y1, x2, y2 = (v / 1000 for v in row["bbox"])
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        at_border = min(x, y, 1 - x, 1 - y) < 0.1
+        seen_HW = np.ones((50, 50))
+        if not at_border:
+            seen_HW[int(50 * y), int(50 * x)] = 2500.0
+        maps[row["id"]] = seen_HW
+    np.savez(tmp_path / "maps.npz", **maps)
+    found = audit.attended(file, "screenspot_pro", tmp_path / "maps.npz", zones="rings", rng=np.random.default_rng(0))
+    at = {(e.metric, e.slot): e for e in found}
+    assert at["attention_in_box_over_area", 0].value == pytest.approx(0, abs=1e-9)
+    assert at["attention_in_box_over_area", 2].low > 10
+    assert at["attention_peak_offset", 2].high < 1.5 < at["attention_peak_offset", 0].low
+    assert "1 of 200 targets have no map" in at["attention_peak_offset", None].notes
+    np.savez(tmp_path / "odd.npz", **{"t999": np.ones((2, 2))})
+    with pytest.raises(BadInput, match="unknown id 't999'"):
+        of_maps(file, tmp_path / "odd.npz")

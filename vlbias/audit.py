@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from vlbias.errors import BadInput, UnknownName
 from vlbias.estimates import Estimate
+from vlbias.formats import coco
 from vlbias.formats._predictions import Prediction, Target
 from vlbias.formats._predictions import predictions as read
 from vlbias.metrics import _detection
@@ -17,6 +19,7 @@ from vlbias.metrics._blocks import Floats, Ints
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._resample import percentile
 from vlbias.metrics._zone_audit import PERMUTATIONS, Zoned, border_gap, image_weights, strata, zone_estimates
+from vlbias.metrics._zone_precision import Boxes, zone_precision
 from vlbias.shortcuts import targets_of
 
 FRAMES = ("pixels", "0..1", "0..1000")
@@ -61,21 +64,109 @@ def audit(
     format_name: str,
     predictions: Sequence[Path],
     *,
-    frame: str,
+    frame: str | None,
     zones: str,
     rng: np.random.Generator,
     images: Path | None = None,
 ) -> list[Estimate]:
-    """The estimates of one file of predictions, and where there is a second, of the first less the second."""
-    for what, name, known in (("frame", frame, FRAMES), ("zones", zones, ZONES)):
-        if name not in known:
-            raise UnknownName(what=what, name=name, known=known)
+    """The estimates of one file of predictions, and where there is a second, of the first less the second.
+
+    A file of COCO results, whose boxes belong to images and not to targets, gives average precision, and an .npz maps
+    of attention; each says its frame itself. For all others `frame` must be given, as it is never guessed.
+    """
+    if zones not in ZONES:
+        raise UnknownName(what="zones", name=zones, known=ZONES)
+    maps = predictions[0].suffix == ".npz"
+    if maps or (format_name == "coco" and coco.are_results(predictions[0])):
+        if len(predictions) > 1 or frame is not None:
+            raise BadInput(f"{predictions[0]}: maps and COCO results have a frame of their own and stand alone")
+        return (
+            attended(file, format_name, predictions[0], zones=zones, rng=rng, images=images)
+            if maps
+            else precision(file, predictions[0], zones=zones)
+        )
+    if frame is None:
+        raise BadInput("--predictions needs --frame: pixels, 0..1 or 0..1000; it is never guessed")
+    if frame not in FRAMES:
+        raise UnknownName(what="frame", name=frame, known=FRAMES)
     targets = targets_of(file, format_name, images=images)
     found = [scored(targets, read(path, targets, frame=frame), zones=zones) for path in predictions]
     out = measure(found[0], zones=zones, rng=rng)
     if found[0].points:
         out += blind(found[0], zones=zones, rng=rng)
     return out if len(found) == 1 else [*out, *difference(found[0], found[1], zones=zones, rng=rng)]
+
+
+def precision(file: Path, detections: Path, *, zones: str) -> list[Estimate]:
+    """Average precision by zone of a COCO results file for its instances file, at IoU .5 and .75."""
+    targets, said = coco.targets(file), coco.detections(detections, file)
+    names = [sorted({getattr(one, part) for one in (*targets, *said)}) for part in ("image", "kind")]
+    truth, found = (_boxes(some, names, zones=zones) for some in (targets, said))
+    found = replace(found, score_M=np.array([one.score for one in said], dtype=np.float64))
+    return zone_precision(truth, found, task=zones, n_zones=COUNT)
+
+
+def _boxes(some: Sequence[Target] | Sequence[coco.Detection], names: Sequence[list[str]], *, zones: str) -> Boxes:
+    box_M4 = np.array([one.box_xyxy for one in some], dtype=np.float64)
+    images, kinds = ({name: k for k, name in enumerate(part)} for part in names)
+    return Boxes(
+        box_M4=box_M4,
+        image_M=np.array([images[one.image] for one in some], dtype=np.intp),
+        category_M=np.array([kinds[one.kind] for one in some], dtype=np.intp),
+        zone_M=_zones(_detection.centres(box_M4), zones),
+    )
+
+
+def attended(
+    file: Path, format_name: str, maps: Path, *, zones: str, rng: np.random.Generator, images: Path | None = None
+) -> list[Estimate]:
+    """V2P's diagnostics (arXiv 2508.13634) by zone: attention in the target's box, and how far off its peak is.
+
+    `maps` is an .npz with an array [H, W], not negative, of patches of the whole image under each target's id. Mass is
+    in points, less the share of the image that the box takes, which even attention would give; the peak's offset is in
+    half diagonals of the box. Targets without a map are left out and counted.
+    """
+    targets = targets_of(file, format_name, images=images)
+    held = _maps(maps, [t.target_id for t in targets])
+    mine = [t for t in targets if t.target_id in held]
+    box_N4 = np.array([t.box_xyxy for t in mine], dtype=np.float64)
+    mass_N = np.array([_detection.in_box_mass(held[t.target_id], t.box_xyxy) for t in mine])
+    over_N = 100 * (mass_N - _detection.area(box_N4))
+    offset_N = np.array([_detection.peak_offset(held[t.target_id], t.box_xyxy) for t in mine])
+    zone_N, names = _zones(_detection.centres(box_N4), zones), np.array([t.image for t in mine])
+    notes = (f"{len(targets) - len(mine)} of {len(targets)} targets have no map",) if len(mine) < len(targets) else ()
+    out = []
+    for metric, unit, value_N in (
+        ("attention_in_box_over_area", "points", over_N),
+        ("attention_peak_offset", "half diagonals of the target", offset_N),
+    ):
+        for slot in (None, *range(COUNT)):
+            here = np.full(len(mine), True) if slot is None else zone_N == slot
+            blank = Estimate(metric=metric, task=zones, slot=slot, unit=unit, notes=notes)
+            out.append(mean_estimate(blank, value_N[here], names[here].tolist(), rng=rng, bounds=(-np.inf, np.inf)))
+    return out
+
+
+def _maps(path: Path, ids: Sequence[str]) -> dict[str, Floats]:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            held = {name: np.asarray(found[name], dtype=np.float64) for name in found.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path}: cannot be read as .npz of arrays: {error}") from error
+    strange = sorted(held.keys() - set(ids))
+    if strange or not held:
+        raise BadInput(f"{path}: found {f'a map of the unknown id {strange[0]!r}' if strange else 'no map'}")
+    for name, map_HW in held.items():
+        if map_HW.ndim != 2 or not np.isfinite(map_HW).all():
+            raise BadInput(f"{path}: {name}: found an array of shape {map_HW.shape}; right is [H, W] of finite numbers")
+    return held
+
+
+def _zones(centre_N2: Floats, zones: str) -> Ints:
+    axis = {"rows": 1, "columns": 0}.get(zones)
+    if axis is None:
+        return _detection.rings(centre_N2, count=COUNT)
+    return _detection.bands(centre_N2, count=COUNT, axis=axis)
 
 
 def scored(targets: Sequence[Target], predictions: Sequence[Prediction], *, zones: str = "rings") -> Scored:
@@ -96,13 +187,12 @@ def scored(targets: Sequence[Target], predictions: Sequence[Prediction], *, zone
     hit_N = _detection.within(said, box_N4) if width == 2 else _detection.accuracy_at(_detection.iou(said, box_N4), 0.5)
     centre_N2 = _detection.centres(box_N4)
     ring_N = _detection.rings(centre_N2, count=COUNT)
-    axis = {"rows": 1, "columns": 0}.get(zones)
     return Scored(
         right_N=hit_N,
         point_N2=point_N2,
         box_N4=box_N4,
         ring_N=ring_N,
-        zone_N=ring_N if axis is None else _detection.bands(centre_N2, count=COUNT, axis=axis),
+        zone_N=_zones(centre_N2, zones),
         stratum_N=strata(_detection.area(box_N4), [t.kind for t in targets]),
         image_N=np.unique([t.image for t in targets], return_inverse=True)[1].reshape(-1).astype(np.intp),
         points=width == 2,

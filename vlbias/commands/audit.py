@@ -17,7 +17,8 @@ def command(
     file: Annotated[Path, typer.Argument(help="The data set's file (a folder for screenspot_pro).")],
     format_: Annotated[str, typer.Option("--format", help="screenspot, screenspot_pro, coco, refcoco, vsr, ...")],
     predictions: Annotated[
-        Path | None, typer.Option("--predictions", help="JSON or JSONL rows of id and point, box or answer.")
+        Path | None,
+        typer.Option("--predictions", help="Rows of id and point, box or answer; COCO results; .npz of attention."),
     ] = None,
     frame: Annotated[str | None, typer.Option("--frame", help="Of predictions: pixels, 0..1 or 0..1000.")] = None,
     against: Annotated[Path | None, typer.Option("--against", help="A second file of predictions.")] = None,
@@ -46,8 +47,6 @@ def command(
     if predictions and hasattr(rules.reader(format_), "targets") and not shortcuts:
         if writes:
             raise BadInput("--write_rows and --write_filtered belong to --shortcuts; add it")
-        if frame is None:
-            raise BadInput("--predictions needs --frame: pixels, 0..1 or 0..1000; it is never guessed")
         both = [p for p in (predictions, against) if p]
         _say(audit.audit(file, format_, both, frame=frame, zones=zones, images=images, rng=rng), as_json=as_json)
         return

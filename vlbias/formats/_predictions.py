@@ -70,6 +70,14 @@ def numbers(row: dict[str, Any], name: str, *, count: int, where: str) -> Number
     return tuple(float(v) for v in value)
 
 
+def number(row: dict[str, Any], name: str, *, where: str) -> float:
+    """The finite number under a name of a row."""
+    value = row.get(name)
+    if not _finite(value):
+        raise BadInput(f"{where}: {name} is {value!r}; right is a number")
+    return float(row[name])
+
+
 def text(row: dict[str, Any], name: str, *, where: str) -> str:
     """The text or whole number under a name of a row, as text."""
     value = row.get(name)

@@ -1,13 +1,14 @@
-"""COCO's annotations as targets: boxes xywh in pixels, with the sizes of the images; crowds are left out."""
+"""COCO's annotations as targets and its results as detections: boxes xywh in pixels; crowds are left out."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlbias.errors import BadInput
-from vlbias.formats._predictions import Target, box, distinct, numbers, one_order, text
+from vlbias.formats._predictions import Box, Target, box, distinct, number, numbers, one_order, rows_of, text
 
 
 def targets(path: Path) -> list[Target]:
@@ -31,6 +32,49 @@ def targets(path: Path) -> list[Target]:
     sizes = [_size(row, images, path) for row in rows]
     one_order(corners, sizes, declared="xywh", path=path)
     return distinct([_target(*one, images, names, path) for one in zip(rows, corners, sizes, strict=True)], path=path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """A box that a detector gave an image, xyxy in 0..1, with its category's name and its score."""
+
+    image: str
+    box_xyxy: Box
+    kind: str
+    score: float
+
+
+def are_results(path: Path) -> bool:
+    """Whether the rows of a file are COCO results (with an `image_id`) and not predictions for targets."""
+    return all("image_id" in row for row in rows_of(path))
+
+
+def detections(path: Path, file: Path) -> list[Detection]:
+    """The rows of a COCO results file, `{"image_id", "category_id", "bbox": [x, y, w, h], "score"}`, in pixels.
+
+    `file` is the instances file that they belong to. BadInput for an unknown image or category, a row without a score,
+    and a box that does not lie in its image; boxes that all fit xyxy and not xywh are named.
+    """
+    body = json.loads(file.read_text("utf-8"))  # already read and checked as targets
+    images = {row["id"]: row for row in body["images"]}
+    names = {row["id"]: row["name"] for row in body["categories"]}
+    rows = rows_of(path)
+    for n, row in enumerate(rows, start=1):
+        for key, known in (("image_id", images), ("category_id", names)):
+            if row.get(key) not in known:
+                raise BadInput(f"{path}: row {n}: {key} {row.get(key)!r} is not in {file}")
+    corners = [numbers(row, "bbox", count=4, where=f"{path}: row {n}") for n, row in enumerate(rows, start=1)]
+    sizes = [_size(row, images, path) for row in rows]
+    one_order(corners, sizes, declared="xywh", path=path)
+    return [
+        Detection(
+            image=str(images[row["image_id"]]["file_name"]),
+            box_xyxy=box(corner, order="xywh", scale=size, where=f"{path}: row {n}"),
+            kind=str(names[row["category_id"]]),
+            score=number(row, "score", where=f"{path}: row {n}"),
+        )
+        for n, (row, corner, size) in enumerate(zip(rows, corners, sizes, strict=True), start=1)
+    ]
 
 
 def _target(
