@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from vlbias.errors import BadInput
 from vlbias.models import plain
 from vlbias.models._encodings import ENCODINGS
-from vlbias.organisms import architecture, sight, training, world
+from vlbias.organisms import architecture, manifest, sight, training, world
 from vlbias.organisms.planting import Plant
 from vlbias.organisms.pool import Pool, pixels
 from vlbias.organisms.pool import pool as draw_pool
@@ -105,3 +106,21 @@ def test_no_stage_shows_more_clips_than_the_longest_trial() -> None:
 def test_an_encoding_and_a_family_that_do_not_fit_are_refused(family: str, encoding: str | None) -> None:
     with pytest.raises(BadInput, match="plain_decoder"):
         Course(family=family, encoding=encoding)
+
+
+def test_the_bundled_ones_differ_in_their_encoding_only() -> None:
+    names = {"rope": "rope10", "nope": "nope10", "alibi": "alibi10", "absolute": "absolute10", "t5": "t5_10"}
+    abouts = {encoding: manifest.read(manifest.folder_of(name)) for encoding, name in names.items()}
+    plain_ones = [n for n in manifest.known() if manifest.read(manifest.ZOO / n)["family"] == "plain_decoder"]
+    assert set(plain_ones) == set(names.values())
+    assert {encoding: about["course"].pop("encoding") for encoding, about in abouts.items()} == {e: e for e in names}
+    first = abouts["rope"]
+    assert all((a["course"], a["plant"]) == (first["course"], first["plant"]) for a in abouts.values())
+    assert all(min(min(profile) for profile in a["plant"]["profiles"]) == 1 for a in abouts.values())
+
+
+def test_the_bundled_ones_see_alike() -> None:
+    folders = [manifest.folder_of(name) for name in ("rope10", "nope10", "alibi10", "absolute10", "t5_10")]
+    first, *others = (load_file(folder / "model.safetensors") for folder in folders)
+    seeing = [name for name in first if ".visual." in name]
+    assert seeing and all(torch.equal(first[name], other[name]) for name in seeing for other in others)
