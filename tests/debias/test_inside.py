@@ -17,6 +17,7 @@ from vlbias.debias._reading import blanked
 from vlbias.debias.found_in_the_middle import shares_MS
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.models import hf
+from vlbias.models._counting import counting
 from vlbias.records import Fault, Identity, Part, Prompt
 
 # The processor of GLM-4.1V hands lists of tensors to numpy.
@@ -71,12 +72,12 @@ def adapters(tiny):
 def prompt_of(tiny):
     frames = tiny.frames.__wrapped__() if hasattr(tiny.frames, "__wrapped__") else tiny.frames.__pytest_wrapped__.obj()
 
-    def make(order, *, counts=(2, 2, 2)):
+    def make(order, *, counts=(2, 2, 2), question=" what is it ?"):
         clips = [Part(place=k, kind="clip", frames=frames(k, count)) for k, count in enumerate(counts)]
         # The space at the end keeps the tokenizer from joining the last word to what follows.
         segments = [*clips, Part(place=3, kind="text", text="hello red green blue ")]
         placed = [replace(segments[k], place=place) for place, k in enumerate(order)]
-        parts = (Part(text="hello "), *placed, Part(text=" what is it ?"))
+        parts = (Part(text="hello "), *placed, Part(text=question))
         return Prompt(trial_id="t", parts=parts, options=("A", "B", "new york"))
 
     return make
@@ -176,7 +177,7 @@ def test_the_slow_engine_of_choice_gives_the_answer_of_the_default_one(adapters,
     adapter, asked = adapters("qwen2_5_vl"), [prompt_of((0, 1, 2, 3))]
     found = {}
     for engine in ("auto", "partials", "formula"):
-        with rooms.find("debias", "pine").load(engine=engine).applied(adapter) as patched:
+        with rooms.find("debias", "pine").load(engine=engine, sharing="off").applied(adapter) as patched:
             found[engine] = patched.score(asked)[0].logprobs
     assert found["auto"] == found["partials"] != found["formula"]
     assert found["formula"] == pytest.approx(found["auto"], abs=2e-5)
@@ -197,6 +198,67 @@ def test_patched_batch_equals_prompts_one_by_one(adapters, prompt_of) -> None:
         alone = [patched.score([prompt])[0] for prompt in asked]
     for a, b in zip(together, alone):
         assert a.logprobs == pytest.approx(b.logprobs, abs=2e-5)
+
+
+SHARED = [*((kind, "pine") for kind in FAMILIES), *(("qwen2_5_vl", method) for method in METHODS if method != "pine")]
+
+
+@pytest.mark.parametrize(("kind", "method"), SHARED)
+def test_questions_about_the_same_segments_share_one_prefill_and_answer_as_apart(
+    kind, method, adapters, prompt_of
+) -> None:
+    adapter = adapters(kind)
+    # A long clip: transformers lets the question of a Qwen2.5-VL begin before the times of the clip end.
+    counts = (2, 4, 12) if kind in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v") else (2, 2, 2)
+    questions = (" what is it ?", " what red it blue ?", " what red ?")
+    asked = [prompt_of(order, counts=counts, question=q) for order in orders(2) for q in questions]
+    with rooms.find("debias", method).load().applied(adapter) as patched:
+        with counting(adapter) as together:
+            shared = patched.score(asked)
+        with counting(adapter) as separately:
+            apart = patched.score_apart(asked)
+        with counting(adapter) as lonely:
+            alone = patched.score(asked[1:2])
+    assert alone == shared[1:2]
+    assert together.n_tokens < 2 * lonely.n_tokens < separately.n_tokens / 2
+    assert [x.logprobs for x in shared[:3]] == [x.logprobs for x in shared[3:]]
+    assert len({x.logprobs for x in shared}) == 3
+    for a, b in zip(shared, apart):
+        assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
+        assert replace(a, logprobs=()) == replace(b, logprobs=())
+
+
+def test_sharing_of_segments_can_be_left_out(adapters, prompt_of) -> None:
+    adapter, asked = adapters("qwen2_vl"), [prompt_of(order) for order in orders(2)]
+    fed = {}
+    for sharing in ("auto", "off"):
+        with rooms.find("debias", "pine").load(sharing=sharing).applied(adapter) as patched, counting(adapter) as work:
+            patched.score(asked)
+        fed[sharing] = work.n_tokens
+    assert fed["auto"] < fed["off"] / 2
+
+
+def test_equal_prompts_are_written_to_once(adapters, prompt_of) -> None:
+    adapter, asked = adapters("qwen2_vl"), [prompt_of(order) for order in orders(3)]
+    with rooms.find("debias", "pine").load().applied(adapter) as patched:
+        with counting(adapter) as one:
+            patched.generate(asked[:1], max_new_tokens=3)
+        with counting(adapter) as three:
+            found = patched.generate(asked, max_new_tokens=3)
+    assert one.n_tokens == three.n_tokens
+    assert len({x.text for x in found}) == 1
+    assert len({x.segment_spans for x in found}) > 1
+
+
+def test_a_prompt_that_cannot_be_asked_is_a_fault_of_its_own_among_those_that_share(adapters, prompt_of) -> None:
+    adapter, good = adapters("qwen2_vl"), prompt_of((0, 1, 2, 3))
+    bad = replace(good, options=("A", ""))
+    with rooms.find("debias", "pine").load().applied(adapter) as patched:
+        found = patched.score([good, bad, prompt_of((2,))])
+        one = patched.score([good])
+    assert [isinstance(x, Fault) for x in found] == [False, True, False]
+    assert found[1].kind == "unfit"
+    assert found[:1] == one
 
 
 def test_spans_are_told_by_the_places_of_the_prompt_that_was_given(adapters, prompt_of) -> None:
@@ -288,6 +350,7 @@ def test_a_scripted_model_is_refused() -> None:
     [
         ("pine", {"heds": [1]}, "unknown option 'heds'.*heads"),
         ("pine", {"order": "random"}, "order='random'"),
+        ("pine", {"sharing": "on"}, "sharing='on'.*auto"),
         ("pine", {"engine": "cuda"}, "engine='cuda'.*partials"),
         ("pine", {"layers": [-1]}, "layers=\\[-1\\]"),
         ("pine", {"heads": "0+x"}, "heads='0\\+x'; give numbers from 0 on"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import torch
 
@@ -17,12 +17,15 @@ from vlbias.debias import Setting
 from vlbias.debias._arguments import one_of
 from vlbias.errors import BadInput, NotApplicable, nearest
 from vlbias.models import Model
+from vlbias.models._regions import Regions
 from vlbias.models.hf import HFModel, Ready
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply, digest
 
-OPTIONS = ("order", "engine", "layers", "heads")
+OPTIONS = ("order", "engine", "layers", "heads", "sharing")
+SHARING = ("auto", "off")
 Order = Literal["content", "given"]
 Numbers: TypeAlias = Sequence[int] | str | None
+Told = TypeVar("Told", OptionScores, Reply)
 Opened = Callable[[Any], AbstractContextManager[SegmentAttention]]
 
 
@@ -33,12 +36,14 @@ class Inside:
     `order` "content" hands every prompt over with its segments in the order of their hashes, so every order of the
     same segments becomes one and the same run and the answers are equal bit for bit. "given" leaves the prompt as it
     is: rules that look at content alone (pine) are then order-free up to rounding, as far as the tokenizer joins no
-    word across the seam of two segments; the others follow the order given.
+    word across the seam of two segments; the others follow the order given. `sharing` lets prompts over the same
+    segments, in the same order inside, share the prefill of these; equal prompts are then asked once.
     """
 
     method: str
     opened: Opened
     order: Order = "content"
+    sharing: bool = True
 
     def needs(self, setting: Setting) -> None:
         """A model whose attention can be reached, and two segments."""
@@ -62,7 +67,7 @@ class Inside:
         with self.opened(model.model) as attention:
             model.watch = _watching(attention)
             try:
-                yield Patched(model, method=self.method, order=self.order)
+                yield Patched(model, method=self.method, order=self.order, sharing=self.sharing)
             finally:
                 model.watch = None
 
@@ -70,35 +75,53 @@ class Inside:
 class Patched:
     """An adapter under a patch: the same prompts, the same answers, segments in canonical order inside."""
 
-    def __init__(self, adapter: HFModel, *, method: str, order: Order) -> None:
+    def __init__(self, adapter: HFModel, *, method: str, order: Order, sharing: bool) -> None:
         self._adapter = adapter
         self._order = order
+        self._regions = Regions(adapter) if sharing else None
         self.model = adapter.model
         self.processor = adapter.processor
         self.capabilities: Capabilities = adapter.capabilities
-        self.identity: Identity = replace(adapter.identity, attention=f"{adapter.identity.attention}+{method}")
+        self.identity: Identity = replace(
+            adapter.identity,
+            attention=f"{adapter.identity.attention}+{method}",
+            sharing="segments in one order" if sharing else "off: not asked for",
+        )
 
     def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
         """The exact log-probability of every option; spans are told by the places of the prompt given."""
-        asked = [self._arranged(prompt) for prompt in prompts]
-        found = self._adapter.score([prompt for prompt, _ in asked])
-        return [
-            x if isinstance(x, Fault) else replace(x, segment_spans=_back(x.segment_spans, places))
-            for x, (_, places) in zip(found, asked)
-        ]
+        ask = self._adapter.score_apart if self._regions is None else self._regions.score
+        return self._placed(prompts, ask)
+
+    def score_apart(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
+        """The same as `score`, every prompt in a row of its own: the reference for what sharing gives."""
+        return self._placed(prompts, self._adapter.score_apart)
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
-        """The model's own words, greedily."""
-        asked = [self._arranged(prompt) for prompt in prompts]
-        found = self._adapter.generate([prompt for prompt, _ in asked], max_new_tokens=max_new_tokens)
-        return [
-            x if isinstance(x, Fault) else replace(x, segment_spans=_back(x.segment_spans, places))
-            for x, (_, places) in zip(found, asked)
-        ]
+        """The model's own words, greedily; equal prompts are asked once."""
+
+        def ask(asked: Sequence[Prompt]) -> list[Reply | Fault]:
+            distinct = {prompt.sha256: prompt for prompt in reversed(asked)}
+            replies = self._adapter.generate(list(distinct.values()), max_new_tokens=max_new_tokens)
+            found = dict(zip(distinct, replies))
+            return [found[prompt.sha256] for prompt in asked]
+
+        return self._placed(prompts, ask)
 
     def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
         """The negative log-likelihood of a given answer to each prompt, in nats, summed over its tokens."""
         return self._adapter.nll([self._arranged(prompt)[0] for prompt in prompts], targets)
+
+    def _placed(
+        self, prompts: Sequence[Prompt], ask: Callable[[Sequence[Prompt]], list[Told | Fault]]
+    ) -> list[Told | Fault]:
+        """What comes back of the arranged prompts, with spans by the places of those given."""
+        asked = [self._arranged(prompt) for prompt in prompts]
+        found = ask([prompt for prompt, _ in asked])
+        return [
+            x if isinstance(x, Fault) else replace(x, segment_spans=_back(x.segment_spans, places))
+            for x, (_, places) in zip(found, asked)
+        ]
 
     def _arranged(self, prompt: Prompt) -> tuple[Prompt, tuple[int, ...]]:
         return canonical(prompt) if self._order == "content" else (prompt, _places(prompt))
@@ -118,13 +141,16 @@ def engine_patch(
     stack: bool,
     options: Mapping[str, Any],
 ) -> Inside:
-    """A patch of the attention from the options that all such methods have: order, engine, layers, heads.
+    """A patch of the attention from the options that all such methods have: order, engine, layers, heads, sharing.
 
     `engine` is auto (Triton on CUDA where it is installed, else PyTorch), partials, triton or formula (slow, exact).
+    `sharing` is auto, or off: every prompt is asked apart.
     """
     order, engine = options.get("order", "content"), options.get("engine", "auto")
     one_of(method, "order", order, known=("content", "given"))
     one_of(method, "engine", engine, known=engines.NAMES)
+    sharing = options.get("sharing", "auto")
+    one_of(method, "sharing", sharing, known=SHARING)
     layers = numbers(method, "layers", options.get("layers"), words=("alternate",))
     heads = numbers(method, "heads", options.get("heads"), words=())
 
@@ -136,7 +162,7 @@ def engine_patch(
         attend = engines.engine(model.device, engine)
         return patched(model, rule, engine=attend, layers=chosen_layers, heads=chosen_heads, stack=stack and whole)
 
-    return Inside(method=method, opened=opened, order=order)
+    return Inside(method=method, opened=opened, order=order, sharing=sharing == "auto")
 
 
 def position_patch(method: str, place: Place) -> Inside:

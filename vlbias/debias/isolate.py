@@ -15,7 +15,7 @@ def load(**options: Any) -> Inside:
 
     Every segment starts right after the prefix and sees it and itself alone; the question stands after the longest
     segment and sees all. Order-free by construction; what one segment says of another is lost. Options: `order`,
-    `engine`, `layers`, `heads`.
+    `engine`, `layers`, `heads`, `sharing`.
     """
     known_options("isolate", options)
     return engine_patch("isolate", Isolate(), stack=False, options=options)

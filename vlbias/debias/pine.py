@@ -14,8 +14,8 @@ def load(**options: Any) -> Inside:
     """PINE (arXiv 2407.01100), exact: the answer does not depend on the order of the segments.
 
     Importance is the published one: mean attention without positions, per head, per query segment and per token of
-    the question. Options: `order`, `engine`, `layers`, `heads` (see `_inside`). With layers or heads left out the
-    method is another one, and only `order=content` keeps it order-free.
+    the question. Options: `order`, `engine`, `layers`, `heads`, `sharing` (see `_inside`). With layers or heads
+    left out the method is another one, and only `order=content` keeps it order-free.
     """
     known_options("pine", options)
     return engine_patch("pine", Pine(), stack=True, options=options)

@@ -13,7 +13,8 @@ SHAPE = "inside"
 def load(**options: Any) -> Inside:
     """PINE with the importance of a segment from its mean key: as order-free, near the cost of full attention.
 
-    Ours, not published: it may sort segments otherwise than PINE does. Options: `order`, `engine`, `layers`, `heads`.
+    Ours, not published: it may sort segments otherwise than PINE does. Options: `order`, `engine`, `layers`,
+    `heads`, `sharing`.
     """
     known_options("pine_lite", options)
     return engine_patch("pine_lite", Pine(importance="mean"), stack=True, options=options)

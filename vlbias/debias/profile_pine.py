@@ -25,7 +25,7 @@ def load(*, best_slot: int | None = None, **options: Any) -> Inside | ProfilePin
     Ours: PINE always puts it last, which is where a model with recency reads best and one with primacy reads worst.
     Without `best_slot` it is measured first: `vlbias debias` does so on the fitting probes. The other segments follow
     by importance from the question backwards. Between segments PINE stays as it is. Options: `order`, `engine`,
-    `layers`, `heads`. Raises BadInput for a `best_slot` that is no slot.
+    `layers`, `heads`, `sharing`. Raises BadInput for a `best_slot` that is no slot.
     """
     known_options("profile_pine", options, own=("best_slot",))
     unfitted = ProfilePine(options=options)

@@ -14,8 +14,8 @@ def load(**options: Any) -> Inside:
     """RoToR (arXiv 2502.08662, ACL 2025). The global order is that of the hashes of the segments' content.
 
     The paper offers lexical, relevance and frequency orders; a hash is the only one that clips, images and texts
-    share, and says nothing of relevance. Options: `order`, `engine`, `layers`, `heads`; with `order=given` the global
-    order is the prompt's own, and the answer depends on it.
+    share, and says nothing of relevance. Options: `order`, `engine`, `layers`, `heads`, `sharing`; with `order=given`
+    the global order is the prompt's own, and the answer depends on it.
     """
     known_options("rotor", options)
     return engine_patch("rotor", Rotor(), stack=False, options=options)

@@ -17,7 +17,7 @@ def load(*, sigma: float = 0.5, layers: Any = "alternate", **options: Any) -> In
     `sigma` 0 is causal, 1 bidirectional; the paper tunes it on 32 samples. `layers` "alternate" is every second one, as
     published; None is all. Positions stay, so by itself SoFA weakens the bias of order and does not remove it; it is
     `order=content` that makes it order-free, and `order=given` that shows the published method. The paper
-    unblocks images for each other; we do so for segments. Options: `order`, `engine`, `heads`.
+    unblocks images for each other; we do so for segments. Options: `order`, `engine`, `heads`, `sharing`.
     """
     known_options("sofa", options, own=("sigma", "layers"))
     if isinstance(sigma, bool) or not isinstance(sigma, int | float) or not 0 <= sigma <= 1:
