@@ -67,6 +67,8 @@ def test_a_patched_model_gives_one_answer_for_all_slots_and_the_proof_says_so(ru
         assert rows[f"{method}_flips_after"]["value"] == 0
         assert rows[f"{method}_gap_after"]["value"] == pytest.approx(0, abs=1e-9)
         assert rows[f"{method}_cost"]["value"] == 1
+        # Under the method all slots of a probe are one prompt; vanilla prefills a segment anew for every order.
+        assert 0 < rows[f"{method}_tokens"]["value"] < 0.5
         found = distributions(list(read(run / "debias" / method).outcomes))
         # On some machines a row's place in the batch moves the last bits of a sum.
         assert found and all(np.ptp(list(values), axis=0).max() < 1e-4 for values in found.values())

@@ -13,9 +13,11 @@ from vlbias import config, session
 from vlbias.answers import Answer
 from vlbias.arms import Rows
 from vlbias.corrections import model_name, model_sha256
+from vlbias.costs import Replay
 from vlbias.errors import ConfigChanged
 from vlbias.estimates import RunInfo
 from vlbias.models import Model
+from vlbias.models._counting import counting
 from vlbias.plan import Plan, plan
 from vlbias.records import Fault, OptionScores, Prompt, Reply, Trial, digest
 from vlbias.run import Asking, ask
@@ -88,8 +90,8 @@ def timed(hand: AtHand, rows: Rows) -> list[Answer]:
     return [r for r in rows if isinstance(r, Answer)][: TIMED_BATCHES * hand.batch_size]
 
 
-def replayed(hand: AtHand, rows: Rows) -> float:
-    """Asks the trials of `timed` twice more and gives the seconds per trial of the second time.
+def replayed(hand: AtHand, rows: Rows) -> Replay:
+    """Asks the trials of `timed` twice more and gives what the second time cost.
 
     The first time checks that the answers are the stored ones and fills the caches, so that what comes after is
     compared to a model as warm as it will be. Refused when an answer is another one.
@@ -102,8 +104,9 @@ def replayed(hand: AtHand, rows: Rows) -> float:
                 f"trial {old.asked.trial_id}: the model does not give the stored answer any more; run it again first"
             )
     clocked = Counted(hand.asking.model)
-    asked_again(hand, trials, replace(hand.asking, model=clocked))
-    return clocked.seconds / max(1, len(sample))
+    with counting(hand.asking.model) as work:
+        asked_again(hand, trials, replace(hand.asking, model=clocked))
+    return Replay(seconds_per_trial=clocked.seconds / max(1, len(sample)), work=work)
 
 
 def asked_again(hand: AtHand, trials: Sequence[Trial], asking: Asking) -> Rows:

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vlbias import arms
+from vlbias import arms, proofs
 from vlbias.answers import Answer, Failure, Outcome, Tally, slots
 from vlbias.arms import Arm, Rows
 from vlbias.athand import AtHand, Counted, asked_again, at_hand, observed, replayed, timed
 from vlbias.corrections import FittedOn, Saved, model_name, model_sha256, probe_sha256, save
+from vlbias.costs import NOT_ASKED, Replay, beside, computes, model_seconds, ratio, tokens
 from vlbias.debias import Correction, Setting
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.estimates import MethodCost, Proof, RunInfo
+from vlbias.models._counting import counting
 from vlbias.proof import gap_weights, prove
 from vlbias.records import digest
 from vlbias.run import Asking, shown
@@ -109,7 +111,7 @@ def trialled(
         start = time.perf_counter()
         rows: Rows = [correction(r) if isinstance(r, Answer) else r for r in held_out]
         seconds = (time.perf_counter() - start) / max(1, len(held_out))
-        cost = MethodCost(passes=1.0, tokens=1.0, seconds_per_trial=seconds, fit_prompts=asked)
+        cost = MethodCost(passes=1.0, tokens=1.0, seconds_per_trial=seconds, fit_prompts=asked, peak_reason=NOT_ASKED)
         return Trialled(arm=arm, rows=rows, cost=cost, saved=_saved(arm, correction, run, fitting))
     if hand is None:
         raise NotApplicable(f"{arm.text}: not applicable: it asks the model, and only stored rows are at hand")
@@ -128,20 +130,24 @@ def fitted(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: in
 
 
 def asked_through(arm: Arm, hand: AtHand, held_out: Rows, *, seed: int) -> tuple[Rows, MethodCost]:
-    """The held-out trials through a method; its time is taken on the trials that vanilla was timed on."""
+    """The held-out trials through a method; time, tokens and memory are those of the trials vanilla was timed on."""
     n_timed = len(timed(hand, held_out))
     trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]
     with _applied(arm, hand, seed=seed) as asking:
         counted: Any = asking.model
-        rows = asked_again(hand, trials[:n_timed], asking)
+        with counting(counted.model) as work:
+            rows = asked_again(hand, trials[:n_timed], asking)
         seconds = counted.seconds / max(1, n_timed)
         rows += asked_again(hand, trials[n_timed:], asking)
     rows += [r for r in held_out if isinstance(r, Failure)]
     return rows, MethodCost(
         passes=counted.prompts / max(1, len(held_out)),
-        tokens=_ratio(_tokens(rows), _tokens(held_out)),
+        tokens=ratio(tokens(rows), tokens(held_out)),
         seconds_per_trial=seconds,
         fit_prompts=0,
+        computed=work.n_tokens,
+        peak_bytes=work.peak_bytes,
+        peak_reason=work.peak_reason,
     )
 
 
@@ -168,28 +174,13 @@ def _more(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: int
     return [r for r in found if isinstance(r, Answer)], counted.prompts
 
 
-def _beside(t: Trialled, vanilla_s: float | None) -> MethodCost:
-    """The cost with its time as a multiple of vanilla's; a calibration comes on top of a vanilla pass."""
-    if not vanilla_s:
-        return t.cost
-    own = t.cost.seconds_per_trial + (vanilla_s if t.arm.shape == "after" else 0.0)
-    return replace(t.cost, time=own / vanilla_s)
-
-
-def _model_seconds(run: RunInfo) -> float | None:
-    """The seconds per trial that the run took the model; None for a script, which computes nothing, and for imports."""
-    if run.identity.adapter in ("scripted", "imported") or not run.n_asked:
-        return None
-    return run.cost.model_s / run.n_asked
-
-
-def _tokens(rows: Rows) -> int | None:
-    found = [r.audit.n_tokens for r in rows if isinstance(r, Answer)]
-    return None if not found or any(n is None for n in found) else sum(n for n in found if n is not None)
-
-
-def _ratio(one: int | None, other: int | None) -> float | None:
-    return one / other if one is not None and other else None
+def _cost(t: Trialled, plain: Replay | None, run: RunInfo) -> MethodCost:
+    """The cost beside vanilla's; where the model is not at hand, its seconds are those that the run took."""
+    seconds = model_seconds(run)
+    if plain is None and seconds and t.arm.shape == "after":
+        return replace(t.cost, time=(t.cost.seconds_per_trial + seconds) / seconds)
+    told = hasattr(t.arm.method, "observed")
+    return beside(t.cost, plain, shape=t.arm.shape, observed=told, timed=computes(run))
 
 
 def _saved(arm: Arm, correction: Correction, run: RunInfo, fitting: Sequence[Answer]) -> Saved:
@@ -235,7 +226,7 @@ def debias(
     if refused and methods != "all":
         raise NotApplicable("\n".join(refused.values()))
     wanted = [arm for arm in found if arm.text not in refused]
-    done, vanilla_s = _each(wanted, run=run, outcomes=outcomes, parts=parts, seed=start, include=include, say=say)
+    done, plain = _each(wanted, run=run, outcomes=outcomes, parts=parts, seed=start, include=include, say=say)
     refused |= {name: str(error) for name, error in done.items() if isinstance(error, NotApplicable)}
     if len(refused) == len(found):
         raise NotApplicable("\n".join(refused.values()))
@@ -243,18 +234,21 @@ def debias(
     weights_P = gap_weights(parts.fitting(outcomes), n_slots=slots(outcomes))
     rng = np.random.default_rng([start, 2])
     rows = {t.arm.text: t.rows for t in tried}
-    proofs = prove(parts.reported(outcomes), rows, gap_P=weights_P, rng=rng)
+    proved = prove(parts.reported(outcomes), rows, gap_P=weights_P, rng=rng)
     keep(folder / "debias", tried)
-    return Proof(
+    proof = Proof(
         run_name=run.run_name,
         model=model_name(run.identity),
         fit_share=fit_share,
         n_fit_clusters=len(parts.fit),
         gap_slots=(_places(weights_P > 0), _places(weights_P < 0)),
-        vanilla_seconds_per_trial=vanilla_s,
-        methods=tuple(replace(proofs[t.arm.text], shape=t.arm.shape, cost=_beside(t, vanilla_s)) for t in tried),
+        vanilla_seconds_per_trial=plain.seconds_per_trial if plain and computes(run) else model_seconds(run),
+        vanilla_peak_bytes=plain.work.peak_bytes if plain else None,
+        methods=tuple(replace(proved[t.arm.text], shape=t.arm.shape, cost=_cost(t, plain, run)) for t in tried),
         refused=refused,
     )
+    proofs.keep(folder, proof)
+    return proof
 
 
 def _each(
@@ -266,21 +260,20 @@ def _each(
     seed: int,
     include: Sequence[Path],
     say: Callable[[str], None],
-) -> tuple[dict[str, Trialled | NotApplicable], float | None]:
-    """Each method's trial or why it cannot be fitted, and the seconds that vanilla takes per trial."""
+) -> tuple[dict[str, Trialled | NotApplicable], Replay | None]:
+    """Each method's trial or why it cannot be fitted, and what vanilla takes; None where the model is not at hand."""
     done: dict[str, Trialled | NotApplicable] = {}
-    vanilla_s = _model_seconds(run)
+    plain: Replay | None = None
     with at_hand(run, include=include) if needs_model(methods) else nullcontext() as hand:
         if hand is not None:
-            replay_s = replayed(hand, parts.reported(outcomes))
-            vanilla_s = None if vanilla_s is None else replay_s
+            plain = replayed(hand, parts.reported(outcomes))
         for arm in methods:
             say(f"{arm.text} ({arm.shape})")
             try:
                 done[arm.text] = trialled(arm, hand, run=run, outcomes=outcomes, parts=parts, seed=seed)
             except NotApplicable as error:
                 done[arm.text] = error
-    return done, vanilla_s
+    return done, plain
 
 
 def keep(folder: Path, done: Sequence[Trialled]) -> None:

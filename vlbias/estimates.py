@@ -145,6 +145,9 @@ class MethodCost:
     `passes` counts prompts per trial (1 is vanilla) and `tokens` is the multiple of vanilla's tokens, None where
     tokens are not counted. `fit_prompts` were asked once, to fit. `time` is the multiple of the seconds that vanilla
     takes for the same trials in the same batches, encodings and prefixes shared by both; None where no model was timed.
+    `computed` is the same multiple of the tokens that went through the model, what is shared counted once; None where
+    they are not seen. `peak_bytes` is the most memory at a time beyond what was held before asking (see
+    `models._counting`), None where it cannot be had: `peak_reason` says why.
     """
 
     passes: float
@@ -152,6 +155,9 @@ class MethodCost:
     seconds_per_trial: float
     fit_prompts: int
     time: float | None = None
+    computed: float | None = None
+    peak_bytes: int | None = None
+    peak_reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +204,7 @@ class Proof:
     vanilla_seconds_per_trial: float | None
     methods: tuple[MethodProof, ...]
     refused: Mapping[str, str]
+    vanilla_peak_bytes: int | None = None
 
     @property
     def best(self) -> MethodProof | None:

@@ -13,6 +13,7 @@ from vlbias.answers import Outcome
 from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Estimate
 from vlbias.metrics import paired
+from vlbias.proofs import kept
 from vlbias.reports import Report
 from vlbias.store import read, read_run
 
@@ -56,7 +57,8 @@ def report(
         own = (*own, "options")
     chosen = tuple(metrics or run.config.get("metrics") or own)
     start = int(run.config.get("seed", 0)) if seed is None else seed
-    return Report(run=run, estimates=tuple(_all(chosen, outcomes, start, tell)), outcomes=outcomes)
+    estimates = tuple(_all(chosen, outcomes, start, tell))
+    return Report(run=run, estimates=estimates, outcomes=outcomes, proof=kept(folder))
 
 
 def of_kind(kind: str | None) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ def command(
     display: Annotated[str | None, typer.Option("--display", help="rich, plain or none.")] = None,
 ) -> None:
     """Correct a run and prove it on held-out probes: accuracy, gap between slots and cost, before and after."""
+    from vlbias import scoring
     from vlbias.debiasing import debias
     from vlbias.display import chosen, console
     from vlbias.reports import _corrections as corrections
@@ -37,6 +38,7 @@ def command(
     if transfer is None:
         proof = debias(folder, method, **given)
         paths = corrections.write(proof, folder=folder / "debias")
+        paths += scoring.write(scoring.report(folder), folder=folder, writers=("html",))
         rows, tables, notes = corrections.rows(proof), [corrections.table(proof)], corrections.notes(proof)
     else:
         others = [Path(name.strip()) for name in transfer.split(",") if name.strip()]

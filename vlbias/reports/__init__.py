@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Protocol
 
 from vlbias.answers import Outcome
-from vlbias.estimates import Estimate, RunInfo
+from vlbias.estimates import Estimate, Proof, RunInfo
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that a report is made of."""
+    """All that a report is made of; `proof` is what corrections did, where some were tried."""
 
     run: RunInfo
     estimates: Sequence[Estimate]
     outcomes: Sequence[Outcome]
+    proof: Proof | None = None
 
 
 class Writer(Protocol):

@@ -27,7 +27,9 @@ COLUMNS = (
     "flips",
     "RStd",
     "passes",
+    "tokens",
     "time",
+    "memory",
     "verdict",
 )
 WHY_SHAPE = {
@@ -71,6 +73,8 @@ def rows(proof: Proof) -> list[Row]:
             row(f"{m.method}_flips_before", m.flips[0].value, _interval(m.flips[0])),
             row(f"{m.method}_flips_after", m.flips[1].value, _interval(m.flips[1])),
             row(f"{m.method}_cost", cost.passes if cost else None, None),
+            row(f"{m.method}_tokens", cost.computed if cost else None, None),
+            row(f"{m.method}_peak_bytes", cost.peak_bytes if cost else None, None),
             _time_row(m),
         ]
     best = proof.best
@@ -141,6 +145,7 @@ def notes(proof: Proof) -> list[str]:
         "seconds beside those of vanilla on the same trials, where prompts share encodings and prefixes as they can",
         "flips: probes whose choice changes with the slot, percent; RStd: spread of recall over the places of options",
     ]
+    out += _memory(proof)
     if proof.vanilla_seconds_per_trial is not None:
         out.append(f"vanilla takes {proof.vanilla_seconds_per_trial:.4g} s per trial on this machine")
     asked = [f"{clean(m.method)} {m.cost.fit_prompts:,}" for m in proof.methods if m.cost and m.cost.fit_prompts]
@@ -151,6 +156,23 @@ def notes(proof: Proof) -> list[str]:
             out.append(f"{clean(m.method)} does not close the gap: {why(m.method, m.shape)}")
     out += [f"left out: {clean(reason)}" for reason in proof.refused.values()]
     return out
+
+
+def _memory(proof: Proof) -> list[str]:
+    """What tokens and memory mean, and why memory is missing where it is."""
+    costs = [(m, m.cost) for m in proof.methods if m.cost]
+    out = []
+    if any(cost.computed is not None for _, cost in costs):
+        out.append(
+            "tokens: those that went through the model beside those of vanilla on the same trials; what prompts share "
+            "is counted once on both sides"
+        )
+    if any(cost.peak_bytes is not None for _, cost in costs):
+        plain = proof.vanilla_peak_bytes
+        beside = "" if plain is None else f"; vanilla {plain / 1e6:.1f} MB"
+        out.append(f"memory: the most at a time beyond what was held before asking{beside}")
+    missing = sorted({cost.peak_reason for _, cost in costs if cost.peak_bytes is None and cost.peak_reason})
+    return [*out, *(f"memory left out: {clean(reason)}" for reason in missing)]
 
 
 def frontier(proof: Proof) -> Figure:
@@ -245,7 +267,9 @@ def _line(m: MethodProof) -> tuple[str, ...]:
         flips,
         spread,
         f"{m.cost.passes:.2f}" if m.cost else "-",
+        "-" if m.cost is None or m.cost.computed is None else f"{m.cost.computed:.3g}",
         "-" if m.cost is None or m.cost.time is None else f"{m.cost.time:.3g}",
+        "-" if m.cost is None or m.cost.peak_bytes is None else f"{m.cost.peak_bytes / 1e6:.1f} MB",
         verdict(m),
     )
 

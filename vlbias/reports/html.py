@@ -17,6 +17,7 @@ from vlbias.estimates import Estimate
 from vlbias.reports import Report, _maps
 from vlbias.reports import _reading as reading
 from vlbias.reports import _views as views
+from vlbias.reports._before_after import panel
 from vlbias.reports._draw import PAGE, Curve, curve_figure, inline_svg
 from vlbias.reports._text import clean, model_name, pathless, save
 from vlbias.reports._verdict import sentences
@@ -53,6 +54,7 @@ def page(report: Report) -> str:
         contrasts=reading.contrasts(report),
         spread=_present(report, reading.SPREAD),
         gauged=reading.levelgauge(report),
+        corrections=panel(report.proof),
         levelgauge=[e for e in report.estimates if e.metric.startswith(reading.LEVELGAUGE)],
         rates=_present(report, reading.RATES),
         failures=reading.failures(report),

@@ -1,0 +1,71 @@
+"""The panel of report.html that shows a run before and after the corrections that were tried on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from vlbias.estimates import MethodProof, Proof
+from vlbias.reports import _corrections as corrections
+from vlbias.reports._draw import PAGE, inline_svg
+from vlbias.reports._text import clean
+
+SIZE_IN = (2.5, 1.8)
+MOST_CURVES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """What the panel holds: a sentence, the table with its head first, notes, and a small figure per method."""
+
+    lead: str
+    table: Sequence[tuple[str, ...]]
+    notes: Sequence[str]
+    figures: Sequence[Markup]
+
+
+def panel(proof: Proof | None) -> Panel | None:
+    """The panel of a proof; None where no correction was tried."""
+    if proof is None:
+        return None
+    return Panel(
+        lead=_lead(proof),
+        table=corrections.table(proof),
+        notes=corrections.notes(proof),
+        figures=[_curves(m, name=f"correction{k}") for k, m in enumerate(proof.methods[:MOST_CURVES])],
+    )
+
+
+def _lead(proof: Proof) -> str:
+    """What the best method does, and on how many probes that is measured."""
+    first, best = proof.methods[0], proof.best
+    where = f"Measured on {first.n} held-out probes of {first.clusters} source clips; no method was fitted on them."
+    if best is None or best.reduction is None:
+        return f"No method takes a gap away without losing accuracy. {where}"
+    gap, accuracy = best.changes["gap"], best.changes["accuracy"]
+    return (
+        f"{clean(best.method, 60)} takes most of the gap away among those that lose no accuracy significantly: from "
+        f"{gap.before:.1f} to {gap.after:.1f} points, accuracy from {accuracy.before:.1f} to {accuracy.after:.1f} "
+        f"percent. {where}"
+    )
+
+
+def _curves(m: MethodProof, *, name: str) -> Markup:
+    """Accuracy by slot before (dashed) and after."""
+    figure = Figure(figsize=SIZE_IN, layout="constrained")
+    axes = figure.subplots()
+    slots = range(1, len(m.curve_before) + 1)
+    axes.plot(slots, m.curve_before, color=PAGE.alone, linestyle=(0, (4, 2)), linewidth=1.2)
+    axes.plot(slots, m.curve_after, color=PAGE.line, marker="o", markersize=3, linewidth=1.5)
+    axes.set_ylim(0, 104)
+    axes.set_title(clean(m.method, 36), loc="left", fontsize=9.5, color=PAGE.ink, parse_math=False)
+    axes.tick_params(colors=PAGE.quiet, labelsize=8.5, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(PAGE.quiet)
+    told = "; ".join(f"slot {slot}: {a:.0f}, then {b:.0f}" for slot, a, b in zip(slots, m.curve_before, m.curve_after))
+    label = f"Accuracy by slot before and after {clean(m.method, 60)}: {told}"
+    # The drawing is our own XML, in which matplotlib has escaped every foreign text.
+    return Markup(inline_svg(figure, name=name, label=label))  # noqa: S704
