@@ -14,6 +14,8 @@ SCORE = "score interval with t(G - 1), standard error by jackknife over clusters
 EXACT = "Clopper-Pearson, one trial per cluster (every value the same)"
 ONE_CLUSTER = "not available: one cluster"
 CONSTANT = "not available: every cluster has the same value"
+SAME_CURVE = "not available: every cluster has the same curve"
+FLATTER = "not available: the curve is flatter than noise makes it in 39 of 40 runs without an effect"
 SIZE = "noncentral chi-square inverted, its scale from the clustered covariance, cut at 0"
 Limits = tuple[float, float]
 
@@ -65,11 +67,12 @@ def jackknife_se(sums_GK: Floats, n_G: Floats) -> Floats:
     return np.asarray(np.sqrt((g - 1) / g * (away_GK**2).sum(axis=0)))
 
 
-def effect_size(sums_GP: Floats, n_G: Floats) -> tuple[float, Limits] | None:
+def effect_size(sums_GP: Floats, n_G: Floats) -> tuple[float, Limits | None, str]:
     """The root mean square of the slots' true distance from their mean, noise taken off, with its 95 % interval.
 
     The squared distance is matched to a scaled chi-square whose mean and variance are those of a noncentral quadratic
-    form, 2 tr S^2 + 4 a' S a, with S the clustered covariance (CV1) along the observed curve a. None without noise.
+    form, 2 tr S^2 + 4 a' S a, with S the clustered covariance (CV1) along the observed curve a.
+    No interval without noise, or for a curve so flat that no true effect, not even 0, explains it.
     """
     n, n_slots = float(n_G.sum()), sums_GP.shape[1]
     centred_GP = sums_GP - sums_GP.mean(axis=1, keepdims=True)
@@ -78,20 +81,21 @@ def effect_size(sums_GP: Floats, n_G: Floats) -> tuple[float, Limits] | None:
     covariance_PP = residual_GP.T @ residual_GP * len(n_G) / (len(n_G) - 1) / n**2
     trace, square = float(np.trace(covariance_PP)), float(away_P @ away_P)
     if trace < 1e-18 * n_slots:
-        return None
+        return math.sqrt(square / n_slots), None, SAME_CURVE
     along = float(away_P @ covariance_PP @ away_P) / square if square > 0 else 0.0
     twice = 2 * float((covariance_PP**2).sum())
 
-    def chance(true_square: float, seen: float) -> float:
+    def chance(true_square: float) -> float:
         mean, variance = true_square + trace, twice + 4 * true_square * along
-        return float(special.gammainc(mean**2 / variance, seen * mean / variance))
+        return float(special.gammainc(mean**2 / variance, square * mean / variance))
 
-    def bound(level: float, seen: float) -> float:
-        if chance(0.0, seen) <= level:
+    def bound(level: float) -> float:
+        if chance(0.0) <= level:
             return 0.0
-        return float(optimize.brentq(lambda x: chance(x, seen) - level, 0.0, 4 * seen + 40 * trace))
+        return float(optimize.brentq(lambda x: chance(x) - level, 0.0, 4 * square + 40 * trace))
 
-    # A curve flatter than noise alone makes it would shut the interval at 0; its upper end is that of mere noise.
-    low, high = bound(0.975, square), bound(0.025, max(square, trace))
+    low, high = bound(0.975), bound(0.025)
     size = math.sqrt(max(0.0, square - trace) / n_slots)
-    return size, (math.sqrt(low / n_slots), math.sqrt(high / n_slots))
+    if high == 0.0:
+        return size, None, FLATTER
+    return size, (math.sqrt(low / n_slots), math.sqrt(high / n_slots)), SIZE

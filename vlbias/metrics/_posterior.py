@@ -40,7 +40,8 @@ def templates(n_slots: int) -> dict[str, Floats]:
     """Curves of range 1 less their mean, [templates, slots], for each shape but volatile."""
     x = np.linspace(0.0, 1.0, n_slots)
     heads = [1 - x, 1 - x**2, *(np.exp(-rate * x) for rate in (1.5, 3.0, 5.0, 8.0, 14.0))]
-    heads += [special.expit(12 * (at - x)) for at in (0.15, 0.3, 0.45, 0.6)]
+    # The later ones are flat and fall only over the last slots: a head, not an inverted U.
+    heads += [special.expit(12 * (at - x)) for at in (0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)]
     heads += [(np.arange(n_slots) < width).astype(np.float64) for width in range(1, n_slots // 2 + 1)]
     turns = (0.35, 0.45, 0.5, 0.55, 0.65)
     bowls = [(x - at) ** 2 for at in turns]
@@ -48,6 +49,10 @@ def templates(n_slots: int) -> dict[str, Floats]:
         np.exp(-rate * x) + tilt * np.exp(-rate * (1 - x)) for rate in (2.5, 5, 9) for tilt in (0.4, 0.6, 1, 1.7, 2.5)
     ]
     hills = [-(np.abs(x - at) ** power) for at in turns for power in (1, 2, 3)]
+    # Flat ends and a dip or a bump between them: the curve of a trained organism with a planted U.
+    bumps = [np.exp(-(((x - at) / 0.25) ** 2)) for at in (0.4, 0.5, 0.6)]
+    bowls += [-bump for bump in bumps]
+    hills += bumps
     found = {"head": heads, "neighbour": [h[::-1] for h in heads], "U": bowls, "inverted U": hills}
     return {name: np.array([(c - c.mean()) / np.ptp(c) for c in curves]) for name, curves in found.items()}
 

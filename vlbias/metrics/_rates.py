@@ -104,10 +104,10 @@ def _intervals(run: Simulated, said: Decision) -> Iterator[tuple[str, bool]]:
     rows = contrast_rows(len(truth_S))
     for one in said.contrasts:
         yield "contrasts", one.low <= float(rows[one.name] @ truth_S) <= one.high
-    sized = effect_size(sums_GS, n_G)
-    if sized is not None:
-        (low, high), size = sized[1], float(truth_S.std())
-        yield "size", low <= size + 1e-12 and size <= high
+    _, limits, _ = effect_size(sums_GS, n_G)
+    if limits is not None:
+        size = float(truth_S.std())
+        yield "size", limits[0] <= size + 1e-12 and size <= limits[1]
 
 
 def _sums(run: Simulated, outcome_PS: Floats) -> tuple[Floats, Floats]:

@@ -10,7 +10,7 @@ import numpy as np
 from vlbias.answers import Outcome, slots
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Blocks, Floats, blocks, by_task, right_points, rows
-from vlbias.metrics._intervals import SIZE, effect_size
+from vlbias.metrics._intervals import SAME_CURVE, effect_size
 from vlbias.metrics._multiplicity import over_tasks
 from vlbias.metrics._resample import BOOTSTRAP_DRAWS, Resampling, p_at_least, reference
 from vlbias.metrics._split_half import NULL_DRAWS, corrected_range, null_ranges
@@ -19,7 +19,6 @@ NAMES = {"accuracy_range": "points", "accuracy_variance": "points^2", "accuracy_
 CORRECTED_RANGE = "accuracy_range_corrected"
 PICKED = "not available: which slots are picked changes from half to half; read it with the reference"
 BASIC = f"cluster bootstrap, basic, {BOOTSTRAP_DRAWS} draws, cut at 0; read it with the reference"
-SAME = "not available: every cluster has the same curve"
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
@@ -46,19 +45,19 @@ def _estimates(found: Blocks, *, task: str, drawn: Resampling, rng: np.random.Ge
     sums_GP, n_G = found.sums()
     curve_P, noise = sums_GP.sum(axis=0) / found.n, _noise(sums_GP, n_G)
     drawn_BP, null_BP = drawn.means(sums_GP, n_G), drawn.curves(sums_GP) / found.n
-    sized, out = effect_size(sums_GP, n_G), []
+    (_, limits, how), out = effect_size(sums_GP, n_G), []
     for name, unit in NAMES.items():
         value = float(_statistic(name, curve_P[None], noise)[0])
         null_B = _statistic(name, null_BP, noise)
-        one = Estimate(metric=name, task=task, value=value, unit=unit, interval=SAME, n=found.n,
+        one = Estimate(metric=name, task=task, value=value, unit=unit, interval=SAME_CURVE, n=found.n,
                        clusters=found.n_clusters, notes=found.notes,
                        reference=reference(null_B, p_value=p_at_least(null_B, value)))  # fmt: skip
-        if sized is not None and name == "accuracy_rms_effect":
-            one = replace(one, low=sized[1][0], high=sized[1][1], interval=SIZE)
+        if name == "accuracy_rms_effect":
+            low, high = limits or (None, None)
+            one = replace(one, low=low, high=high, interval=how)
         elif noise > 0:
-            low, high = np.quantile(_statistic(name, drawn_BP, noise), [0.025, 0.975])
-            low, high = (float(max(0.0, 2 * value - limit)) for limit in (high, low))
-            one = replace(one, low=low, high=high, interval=BASIC)
+            far = 2 * value - np.quantile(_statistic(name, drawn_BP, noise), [0.975, 0.025])
+            one = replace(one, low=float(max(0.0, far[0])), high=float(max(0.0, far[1])), interval=BASIC)
         out.append(one)
     return [*out, _split_half(found, sums_GP, n_G, task=task, rng=rng)]
 
