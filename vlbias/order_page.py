@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from vlbias import scoring
 from vlbias.estimates import Estimate
 from vlbias.recovery import COVERED, FALSE_ALARMS, Rate
 from vlbias.reports import Report
+from vlbias.reports._text import model_name, pathless
 
 OPENING = """\
 # Order probes: what comes back of what is planted
@@ -105,10 +107,11 @@ def _organisms(runs: Sequence[Path]) -> list[str]:
         index = mine["preference_index"]
         p = index.reference.p_value if index.reference else None
         told = [_told(mine[f"preference_{name}"]) for name in names]
-        body.append([report.run.identity.name, str(index.n), "" if p is None else f"{p:.4f}", *told])
+        body.append([model_name(report.run.identity.name), str(index.n), "" if p is None else f"{p:.4f}", *told])
     out = [*_table(heads, body), ""]
     for report in found:
-        out += [f"`{report.run.command}`: the index at each pair of slots, * where p < .05 (Holm over the pairs).", "",
+        said = re.sub(r"^\S*__main__\.py", "vlbias", pathless(report.run.command))
+        out += [f"`{said}`: the index at each pair of slots, * where p < .05 (Holm over the pairs).", "",
                 *_matrix(report), ""]  # fmt: skip
     return out
 

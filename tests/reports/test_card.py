@@ -40,7 +40,7 @@ def test_a_run_without_numbers_has_a_card_without_numbers(empty, counts_only, tm
     ("name", "said"),
     [
         ("Org/Model", "Org/Model"),
-        ("/home/me/models/Tiny/", "Tiny"),
+        ("/data/me/models/Tiny/", "Tiny"),
         ("./tiny", "tiny"),
         ("C:\\models\\tiny", "tiny"),
         ("/c/models--Org--Tiny/snapshots/0f", "Org/Tiny"),

@@ -25,7 +25,7 @@ def test_a_file_is_replaced_whole(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("/home/me/a/b.mp4: broken", "…/b.mp4: broken"),
+        ("/data/me/a/b.mp4: broken", "…/b.mp4: broken"),
         ("pretrained=~/models/tiny/,x=1", "pretrained=…/tiny,x=1"),
         ("C:\\Users\\me\\clip.mp4", "…/clip.mp4"),
         ("Org/Model of https://a.org/b/c, 3/4, and/or a / b", "Org/Model of https://a.org/b/c, 3/4, and/or a / b"),

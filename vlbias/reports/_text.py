@@ -23,7 +23,7 @@ def clean(text: object, limit: int | None = None) -> str:
 def pathless(text: object) -> str:
     """A text in which a path of somebody's machine is told by its last part only.
 
-    >>> pathless("vlbias run --config /home/me/x.yaml")
+    >>> pathless("vlbias run --config /data/me/x.yaml")
     'vlbias run --config …/x.yaml'
     """
     return PATH.sub(lambda found: "…/" + re.split(r"[/\\]", found[0].rstrip("/\\"))[-1], str(text))
@@ -32,7 +32,7 @@ def pathless(text: object) -> str:
 def model_name(name: str) -> str:
     """A model's name fit for a public page: a Hub name stays, a folder is told by its last part only.
 
-    >>> model_name("/home/me/models/Tiny-VL/")
+    >>> model_name("/data/me/models/Tiny-VL/")
     'Tiny-VL'
     >>> model_name("/cache/models--Org--Tiny-VL/snapshots/0f3a")
     'Org/Tiny-VL'
