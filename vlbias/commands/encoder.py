@@ -15,6 +15,8 @@ app = typer.Typer(help="Tiny image encoders with a planted spatial bias.", no_ar
 @app.command("list")
 def list_() -> None:
     """List the bundled encoders: what was planted, and how often a thing in each cell is taken and not its foil."""
+    if not manifest.known_encoders():
+        print("no encoder is bundled; vlbias encoder train makes one in some minutes")
     for name in manifest.known_encoders():
         about = manifest.read(manifest.ENCODERS / name)
         print(f"{name}: {about['about']}")
