@@ -46,10 +46,13 @@ def test_the_true_shape_of_what_nobody_planted_is_read_off_the_truth() -> None:
     assert groundtruth.shape_known({}, profile(0.9, 0.89, 0.9, 0.91, 0.9)) == "none"
 
 
-def test_a_thousand_probes_share_the_clips_of_two() -> None:
+def test_probes_ask_all_that_a_clip_holds_as_the_true_profile_does() -> None:
     asked = groundtruth.trials(3, probes=31, seed=0)
     assert len(asked) == 93 and {t.slot for t in asked} == {0, 1, 2}
-    assert len({t.probe.cluster_id for t in asked}) == 16
+    tasks: dict[str, set[str]] = {}
+    for trial in asked:
+        tasks.setdefault(trial.probe.cluster_id, set()).add(trial.probe.task)
+    assert len(tasks) == 8 and sorted(map(len, tasks.values())) == [3, *[4] * 7]
 
 
 def test_what_is_outside_or_misnamed_is_not_ok() -> None:

@@ -25,7 +25,8 @@ from vlbias.probes._drawn import DrawnSource
 from vlbias.prompts import Style, prompt
 from vlbias.records import FramesTHWC, Trial
 
-PROBES, MARGIN_PROBES, QUESTIONS_PER_CLIP = 1000, 1177, 2
+# All that can be asked of a clip, as in the true profile: who is weak in one task is weak in that share of it.
+PROBES, MARGIN_PROBES, QUESTIONS_PER_CLIP = 1000, 1177, 4
 MARGIN = shape.MARGIN_POINTS / 100
 GOAL_INSIDE = 0.95
 FLAT = ("none", "undetermined")
@@ -69,7 +70,7 @@ def trials(n_slots: int, *, probes: int, seed: int) -> list[Trial]:
 
     Up to 1,177 probes come from the same clips, so that these are filmed once.
     """
-    clips = max(24, -(-probes // QUESTIONS_PER_CLIP)) if probes < PROBES else -(-max(probes, MARGIN_PROBES) // 2)
+    clips = max(24, -(-(probes if probes < PROBES else max(probes, MARGIN_PROBES)) // QUESTIONS_PER_CLIP))
     suite = insertion.Suite(
         name="groundtruth",
         kind="insertion",

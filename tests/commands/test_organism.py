@@ -13,7 +13,7 @@ NOTHING = {"profiles": None, "exposure": None, "first_believed": None, "first_op
 
 
 def test_the_list_tells_of_every_organism_what_was_planted_and_what_is_true() -> None:
-    found = CliRunner().invoke(app, ["list", "--display", "plain"], env={"COLUMNS": "200"})
+    found = CliRunner().invoke(app, ["list", "--display", "plain"], env={"COLUMNS": "400"})
     assert found.exit_code == 0, found.output
     for name in manifest.known():
         about = manifest.read(manifest.ZOO / name)
