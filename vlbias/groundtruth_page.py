@@ -13,8 +13,8 @@ Written by `vlbias organism check --probes {probes} --seed {seed} --write` with 
 hand.
 
 An organism is a tiny vision-language model trained here. Its true profile is its accuracy at each slot over 20,000
-fresh trials, in its manifest. Here it is asked {probes} probes of a drawn suite (four per clip, which is the cluster) at
-every slot, {more} where it has no bias, and the metrics of every run say what they see: a band that is to hold the
+fresh trials, in its manifest. Here it is asked {probes} probes of a drawn suite (four per clip, the cluster) at every
+slot, {more} where it has no bias, and the metrics of every run say what they see: a band that is to hold the
 whole true curve, and a shape. Prompts go to the model in batches, not through the adapter of a run.
 
 | what | value | goal | reached |
