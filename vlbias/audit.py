@@ -20,7 +20,7 @@ from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._resample import percentile
 from vlbias.metrics._zone_audit import PERMUTATIONS, Zoned, border_gap, image_weights, strata, zone_estimates
 from vlbias.metrics._zone_precision import Boxes, zone_precision
-from vlbias.shortcuts import reader, targets_of
+from vlbias.shortcuts import targets_of
 
 FRAMES = ("pixels", "0..1", "0..1000")
 ZONES = ("rings", "rows", "columns")
@@ -74,10 +74,9 @@ def audit(
     A file of COCO results, whose boxes belong to images and not to targets, gives average precision, and an .npz maps
     of attention; each says its frame itself. For all others `frame` must be given, as it is never guessed.
     """
-    reader(format_name)
     if zones not in ZONES:
         raise UnknownName(what="zones", name=zones, known=ZONES)
-    maps = predictions[0].suffix == ".npz"
+    maps = any(path.suffix == ".npz" for path in predictions)
     if maps or (format_name == "coco" and coco.are_results(predictions[0])):
         if len(predictions) > 1 or frame is not None:
             raise BadInput(f"{predictions[0]}: maps and COCO results have a frame of their own and stand alone")

@@ -70,7 +70,8 @@ def trials(n_slots: int, *, probes: int, seed: int) -> list[Trial]:
 
     Up to 1,177 probes come from the same clips, so that these are filmed once.
     """
-    clips = max(24, -(-(probes if probes < PROBES else max(probes, MARGIN_PROBES)) // QUESTIONS_PER_CLIP))
+    wanted = probes if probes < PROBES else max(probes, MARGIN_PROBES)
+    clips = max(24, -(-wanted // (QUESTIONS_PER_CLIP - 1)))  # some clips hold one question less
     suite = insertion.Suite(
         name="groundtruth",
         kind="insertion",

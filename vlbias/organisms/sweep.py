@@ -59,7 +59,8 @@ def logprobs(folder: Path, trials: Sequence[Trial], films: Films) -> list[tuple[
     levels_CX = np.stack([levels(frames_THWC, processor) for frames_THWC in films.frames_CTHWC])
     clips = pool_of((_UNKNOWN,) * len(films.names), torch.from_numpy(levels_CX), family)
     everything = np.arange(len(films.names))
-    seen_CPH = torch.cat([family.see(organism, pixels(clips, part, None)) for part in np.array_split(everything, 8)])
+    parts = np.array_split(everything, min(8, len(everything)))
+    seen_CPH = torch.cat([family.see(organism, pixels(clips, part, None)) for part in parts])
     places = {name: k for k, name in enumerate(films.names)}
     shown = sorted(range(len(trials)), key=lambda k: _order(trials[k], places))
     rows = [list(group) for _, group in groupby(shown, key=lambda k: _order(trials[k], places))]
