@@ -105,7 +105,7 @@ def test_tasks_beyond_any_number_are_drawn(report):
 
 
 def test_the_page_holds_no_path_of_the_machine(report, tmp_path):
-    place = "/home/someone/models/tiny"
+    place = "/data/someone/models/tiny"
     told = replace(
         report.run,
         command=f"/usr/bin/vlbias run -o {place}/run --model_args=pretrained={place}",
