@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vlbias import debiascheck
-from vlbias.debiascheck import NO_BIAS, PRIOR, SIGHT, WHIM, Effect, Log, cut, effects, rows
+from vlbias.debiascheck import CLICKS, FEW_RELEVANT, NO_BIAS, PRIOR, SIGHT, WHIM, Effect, Log, cut, effects, rows
 from vlbias.debiaspage import page
 from vlbias.selfcheck import Row
 
@@ -23,7 +23,7 @@ def found() -> list[Effect]:
 @pytest.fixture(scope="module")
 def log() -> Log:
     least = np.diag(np.linspace(0.003, 0.02, 9) ** 2)
-    return Log(dual_K=np.sqrt(np.diag(least)), shuffled_K=np.full(9, 0.004), least_KK=least)
+    return Log(kind=CLICKS, dual_K=np.sqrt(np.diag(least)), shuffled_K=np.full(9, 0.004), least_KK=least)
 
 
 def share(found: list[Effect], observer: str, method: str) -> float:
@@ -81,6 +81,21 @@ def test_errors_at_the_least_possible_size_are_told_as_once_the_least(log: Log) 
     needed = told["dla_lists_for_3_percent"].value
     assert needed is not None and needed > debiascheck.LISTS
     assert debiascheck.best_within(log.least_KK * debiascheck.LISTS / needed) == pytest.approx(0.95, abs=0.02)
+
+
+def test_errors_that_never_even_out_fail_the_check_and_those_that_do_pass(log: Log) -> None:
+    wrong = [replace(log, dual_K=np.full(9, 0.04))] * 10
+    there_and_back = [replace(log, dual_K=np.full(9, 0.04 * (-1) ** k)) for k in range(10)]
+    told, even = (named(debiascheck.log_rows(logs)) for logs in (wrong, there_and_back))
+    assert not told["dla_largest_mean_error"].ok and not told["dla_within_3_percent"].ok
+    assert even["dla_largest_mean_error"].ok and not even["dla_within_3_percent"].ok
+
+
+def test_a_log_with_few_relevant_documents_has_rows_of_its_own(log: Log) -> None:
+    told = named(debiascheck.log_rows([log, replace(log, kind=FEW_RELEVANT)]))
+    best = told["dla_few_relevant_best_possible_within_3_percent"].value
+    assert best is not None and told["dla_few_relevant_within_3_percent"].goal.startswith(f"at least {best - 0.1:.2g}")
+    assert told["dla_within_3_percent"].goal.startswith("at least 0.95")
 
 
 def test_the_page_holds_every_method_and_its_numbers(found: list[Effect], log: Log) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from vlbias.debias._click_logs import CLICKED_Y, EXAM_K, click_logs, least_errors, shuffled_clicks
+from vlbias.debias._click_logs import CLICKED_Y, EVEN, EXAM_K, SCARCE, click_logs, least_errors, shuffled_clicks
 from vlbias.debias._propensity import dual_learning, shuffled_ratios
+from vlbias.debiascheck import best_within
 from vlbias.errors import NotApplicable
 
 
@@ -18,10 +19,19 @@ def test_dual_learning_finds_the_propensities_without_shuffling() -> None:
     naive = clicks.mean(axis=0)
     found = dual_learning(clicks, grades)
     assert np.abs(errors(naive / naive[0])).max() > 0.2
-    # The last ranks get so few clicks that 3 % is 1.4 of their least standard errors; the first six must be within it.
-    assert np.abs(errors(found.propensity_K))[:5].max() < 0.03
+    assert np.abs(errors(found.propensity_K)).max() < 0.03
     assert (np.abs(errors(found.propensity_K)) < 3 * np.sqrt(np.diag(least_errors(grades)))).all()
-    assert np.abs(found.worth_F / (CLICKED_Y / CLICKED_Y[0]) - 1).max() < 0.05
+    # Documents of grade 0 get some 2,000 clicks, so their worth, which all others are told by, is sure to 2.4 %.
+    assert np.abs(found.worth_F / (CLICKED_Y / CLICKED_Y[0]) - 1).max() < 0.08
+
+
+def test_in_the_published_set_up_3_percent_are_within_reach_and_with_few_relevant_documents_they_are_not() -> None:
+    bounds = [least_errors(click_logs(50_000, rng=np.random.default_rng(0), shares=s)[1]) / 4 for s in (EVEN, SCARCE)]
+    assert best_within(bounds[0]) > 0.95 > 0.93 > best_within(bounds[1])
+
+
+def test_every_list_of_a_log_has_a_click() -> None:
+    assert click_logs(2000, rng=np.random.default_rng(5), shares=SCARCE)[0].max(axis=1).min() == 1
 
 
 def test_no_unbiased_estimate_can_be_much_more_exact() -> None:
