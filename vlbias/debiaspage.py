@@ -117,14 +117,15 @@ def _logs(logs: Sequence[Log]) -> list[str]:
         return ["No click log was simulated."]
     told = {row.name: row for row in log_rows(logs)}
     shuffled = told["shuffled_within_1_percent"].value or 0.0
+    few = ", ".join(f"{100 * share:.0f}" for share in GRADES[FEW_RELEVANT])
     lines = [
         f"Logs of {LISTS:,} lists, made as published with dual learning (Ai et al. 2018): the examination vector, the "
         f"ten best of {DOCUMENTS} documents in the order of a weak ranker (by grade and chance), clicks by grade with "
         "noise, nothing shuffled, and a list without a click drawn again. How many documents have which grade is not "
         "published: all grades alike first, then "
-        f"{', '.join(f'{100 * share:.0f}' for share in GRADES[FEW_RELEVANT])} % for grades 0 to 4, so that few are relevant. Mean "
-        "error and root mean square error of exam_1 / exam_k by `dla` over the logs, and the least standard error that "
-        "any unbiased estimate from these lists can have (Cramer-Rao), in %:",
+        f"{few} % for grades 0 to 4, so that few are relevant. Mean error and root mean square error of "
+        "exam_1 / exam_k by `dla` over the logs, and the least standard error that any unbiased estimate from these "
+        "lists can have (Cramer-Rao), in %:",
         "",
     ]
     for kind, name in ((CLICKS, "dla"), (FEW_RELEVANT, "dla_few_relevant")):
