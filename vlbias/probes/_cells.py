@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from vlbias.probes._choices import ImageSuite
 from vlbias.probes._world import COLOURS, SHAPES, TEXTURES
-from vlbias.records import Picture, Scene, Sprite
+from vlbias.records import Picture, Probe, Scene, Segment, Sprite, Trial
 
 _FILL = 0.36  # the radius of a sprite, in heights of a cell
 _STILL_S, _STILL_FPS = 1.0, 1.0
+Side = Annotated[int, Field(ge=1, le=32)]
+
+
+class CellSuite(ImageSuite):
+    """The head of a suite whose slots are the cells of a grid, in raster order."""
+
+    rows: Side = 3
+    columns: Side = 3
+
+    @property
+    def segments(self) -> int:
+        """The slots are the cells."""
+        return self.rows * self.columns
+
+    def cell(self, slot: int) -> str:
+        """A slot as the factor `cell` holds it: row,column."""
+        return "{},{}".format(*divmod(slot, self.columns))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +64,38 @@ class Grid:
         return (column + 0.5) / self.columns + right / width, (row + 0.5) / self.rows + down / height
 
     @property
+    def cell_px(self) -> int:
+        """The shorter side of a cell, in whole pixels."""
+        return min(self.size_px[0] // self.columns, self.size_px[1] // self.rows)
+
+    @property
     def radius(self) -> float:
         """The radius of a sprite that fits a cell, in heights of the image."""
         width, height = self.size_px
         return _FILL * min(width / self.columns, height / self.rows) / height
+
+
+def need_cells(grid: Grid, *, smallest_px: int, key: str) -> None:
+    """ValueError unless the grid has at least two cells and each `smallest_px` a side; `key` leads to its size."""
+    if grid.n_cells < 2:
+        raise ValueError("rows x columns: found 1 cell; give at least 2")
+    need_pixels(grid, smallest_px=smallest_px, key=key)
+
+
+def need_pixels(grid: Grid, *, smallest_px: int, key: str) -> None:
+    """ValueError unless each cell of the grid has `smallest_px` a side; `key` leads to its size."""
+    if grid.cell_px < smallest_px:
+        width, height = grid.size_px
+        raise ValueError(
+            f"{key}: {width} x {height} pixels are too few for {grid.rows} x {grid.columns} cells; "
+            f"a cell needs {smallest_px} pixels a side, found {grid.cell_px}"
+        )
+
+
+def need_room(distractors: int, grid: Grid) -> None:
+    """ValueError unless the distractors fit beside the thing, one to a cell."""
+    if distractors > grid.n_cells - 1:
+        raise ValueError(f"source: distractors: found {distractors}; give at most {grid.n_cells - 1}")
 
 
 def sprite(shape: str, colour: str, grid: Grid, index: int) -> Sprite:
@@ -105,6 +154,27 @@ def moved(scene: Scene, grid: Grid, *, to: int, home_grid: Grid) -> Scene:
         scene,
         sprites=tuple(replace(one, centre_xy=grid.centre_xy(cell(one))) for one in scene.sprites),
         pictures=tuple(hung(one.path, one.sha256, grid, cell(one)) for one in scene.pictures),
+    )
+
+
+def image(name: str, scene: Scene) -> Segment:
+    """A drawn image."""
+    return Segment(segment_id=name, kind="image", scenes=(scene,))
+
+
+def in_cell(
+    probe: Probe, slot: int, shown: Segment, *, suite: CellSuite, order: tuple[int, ...], factors: Mapping[str, str]
+) -> Trial:
+    """A probe asked of one image, after which the trial is named; the factors get `cell` and `grid`."""
+    told = {**factors, "cell": suite.cell(slot), "grid": f"{suite.rows}x{suite.columns}"}
+    return Trial(
+        trial_id=shown.segment_id,
+        probe=probe,
+        slot=slot,
+        n_slots=suite.segments,
+        segments=(shown,),
+        option_order=order,
+        factors=tuple(sorted(told.items())),
     )
 
 

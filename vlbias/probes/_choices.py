@@ -1,18 +1,27 @@
-"""What a suite chooses for every one of its trials: how the prompt is worded and how clips become frames."""
+"""What every suite says of itself: its name and rights, its one source, how prompts are worded, how clips are seen."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Pixels = Annotated[int, Field(ge=1, le=8192)]
+Seed = Annotated[int, Field(ge=0)]
+Given = TypeVar("Given")
 
 
 class Strict(BaseModel):
     """A model that refuses unknown keys, converts no types and does not change once it is made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def need_once(key: str, values: Sequence[str | tuple[int, int]]) -> None:
+    """ValueError where one of the values of a list stands twice."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"{key}: one stands twice")
 
 
 class PromptChoice(Strict):
@@ -33,3 +42,46 @@ class FramesChoice(Strict):
     num_frames: Annotated[int, Field(ge=1, le=1024)] = 8
     sampling: Literal["midpoints", "linspace"] = "linspace"
     frame_size: tuple[Pixels, Pixels] | None = None
+
+
+class SuiteHead(Strict):
+    """The head of every suite; each kind adds its own `kind`, keys and `source`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    version: int | str
+    description: str
+    licence: str
+    prompt: PromptChoice = PromptChoice()
+
+
+class ImageSuite(SuiteHead):
+    """The head of a suite whose evidence is images."""
+
+    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
+
+
+class QuestionSuite(ImageSuite):
+    """The head of a suite in which every question has an image of its own, so that there is one slot."""
+
+    @property
+    def segments(self) -> int:
+        """The one slot."""
+        return 1
+
+
+class OneSource(Strict, Generic[Given]):
+    """Where the probes come from: exactly one of the keys that a kind lists."""
+
+    @property
+    def given(self) -> Given:
+        """The one that is given."""
+        found: Given = next(value for _, value in self if value is not None)
+        return found
+
+    @model_validator(mode="after")
+    def _one(self) -> OneSource[Given]:
+        given = [name for name, value in self if value is not None]
+        if len(given) != 1:
+            known = ", ".join(type(self).model_fields)
+            raise ValueError(f"found {' and '.join(given) or 'no source'}; give exactly one of {known}")
+        return self

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadInput, BadSuite, nearest
-from vlbias.probes._choices import FramesChoice, PromptChoice, Strict
+from vlbias.probes._choices import FramesChoice, OneSource, Strict, SuiteHead
 from vlbias.probes._drawn import DrawnSource
 from vlbias.probes._item_faults import gold_faults, index_of, media_faults
 from vlbias.probes._lines import Line, Text, lines
@@ -27,29 +27,17 @@ class FileSource(Strict):
     media: Text
 
 
-class OrderSource(Strict):
+class OrderSource(OneSource[FileSource | DrawnSource]):
     """Where the probes come from: exactly one of an item file and drawing."""
 
     items: FileSource | None = None
     drawn: DrawnSource | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> OrderSource:
-        given = [name for name, value in self if value is not None]
-        if len(given) != 1:
-            raise ValueError(f"found {' and '.join(given) or 'no source'}; give exactly one of items, drawn")
-        return self
 
+class OrderSuite(SuiteHead):
+    """The head of a suite of clips, images and texts that may keep to some of its tasks."""
 
-class OrderSuite(Strict):
-    """The head of a suite; each kind adds its own `kind` and its own keys."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
-    version: int | str
-    description: str
-    licence: str
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    prompt: PromptChoice = PromptChoice()
     frames: FramesChoice = FramesChoice()
     source: OrderSource
 

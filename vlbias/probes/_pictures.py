@@ -14,7 +14,7 @@ from pydantic import Field
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadSuite
 from vlbias.probes._cells import Grid, hung, sprite
-from vlbias.probes._choices import Strict
+from vlbias.probes._choices import Pixels, Seed, Strict
 from vlbias.probes._lines import Line, Text, lines
 from vlbias.probes._order_suites import REMEDY, FileSource
 from vlbias.probes._paths import inside, listed, place
@@ -34,7 +34,23 @@ class PictureItem(Line):
 
 
 class Pictures(FileSource, Strict):
-    """An item file and its folder of media, both relative to the suite's file."""
+    """An item file and its folder of media, both relative to the suite's file; `seed` draws what is of chance."""
+
+    seed: Seed = 0
+
+
+class PicturesAmong(Pictures):
+    """Pictures of the user: each is looked for among `distractors` others, in images of `size_px`."""
+
+    size_px: tuple[Pixels, Pixels] = (672, 672)
+    distractors: Annotated[int, Field(ge=0, le=1023)] = 3
+
+
+class DrawnThings(Strict):
+    """How many coloured shapes to draw, from which seed."""
+
+    items: Annotated[int, Field(ge=2, le=200)]
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)

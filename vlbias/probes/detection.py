@@ -10,13 +10,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadInput
-from vlbias.probes._cells import Grid, moved, still
-from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
+from vlbias.probes._cells import CellSuite, Grid, image, in_cell, moved, need_cells, need_room, still
+from vlbias.probes._choices import OneSource, Pixels, PromptChoice, Seed, Strict
 from vlbias.probes._order_suites import chosen_slots
-from vlbias.probes._pictures import Pictures, others, read_pictures
+from vlbias.probes._pictures import PicturesAmong, others, read_pictures
 from vlbias.probes._screens import around, screen_looks, shape_looks, spread
 from vlbias.probes._soundness import refuse, twice
-from vlbias.records import Picture, Probe, Scene, Segment, Sprite, Trial
+from vlbias.records import Picture, Probe, Scene, Sprite, Trial
 from vlbias.videos.extents import picture_box, sprite_box
 
 METRICS = ("detection", "failures")
@@ -24,7 +24,6 @@ OWN_ORDERS = True
 TASK = "Detection"
 SMALLEST_CELL_PX = 24
 THING = "{thing}"
-Side = Annotated[int, Field(ge=1, le=32)]
 
 
 class DrawnItems(Strict):
@@ -35,64 +34,31 @@ class DrawnItems(Strict):
     """
 
     items: Annotated[int, Field(ge=2, le=100_000)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     size_px: tuple[Pixels, Pixels] = (336, 336)
     look: Literal["shapes", "screen"] = "shapes"
     distractors: Annotated[int, Field(ge=0, le=16)] = 3
 
 
-class OwnItems(Pictures):
-    """Pictures of the user: each is looked for among `distractors` others, in images of `size_px`."""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-    size_px: tuple[Pixels, Pixels] = (672, 672)
-    distractors: Annotated[int, Field(ge=0, le=1023)] = 3
-
-
-class Source(Strict):
+class Source(OneSource[DrawnItems | PicturesAmong]):
     """Where the things come from: exactly one of drawing and the user's pictures."""
 
     drawn: DrawnItems | None = None
-    pictures: OwnItems | None = None
-
-    @property
-    def given(self) -> DrawnItems | OwnItems:
-        """The one that is given."""
-        found = self.drawn or self.pictures
-        assert found is not None  # checked below
-        return found
-
-    @model_validator(mode="after")
-    def _one(self) -> Source:
-        if (self.drawn is None) == (self.pictures is None):
-            raise ValueError("give exactly one of drawn, pictures")
-        return self
+    pictures: PicturesAmong | None = None
 
 
-class Suite(Strict):
+class Suite(CellSuite):
     """What stands in the YAML of a suite of this kind. The slots of a trial are the cells in raster order.
 
     `answer` is what is asked for: a box or a point. `wording` is the question, with {thing} in the place of what is
     looked for: give it the words that a family was trained on (as `detect {thing}`).
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kind: Literal["detection"]
-    version: int | str
-    description: str
-    licence: str
-    rows: Side = 3
-    columns: Side = 3
     answer: Literal["box", "point"] = "box"
     wording: str = "Find {thing} in the image."
     prompt: PromptChoice = PromptChoice(style="cloze")
-    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
     source: Source
-
-    @property
-    def segments(self) -> int:
-        """The slots are the cells."""
-        return self.rows * self.columns
 
     @property
     def grid(self) -> Grid:
@@ -105,17 +71,8 @@ class Suite(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> Suite:
-        given, cells = self.source.given, self.segments
-        cell_px = min(given.size_px[0] // self.columns, given.size_px[1] // self.rows)
-        if cells < 2:
-            raise ValueError("rows x columns: found 1 cell; give at least 2")
-        if cell_px < SMALLEST_CELL_PX:
-            raise ValueError(
-                f"source: size_px: {given.size_px[0]} x {given.size_px[1]} pixels are too few for {self.rows} x "
-                f"{self.columns} cells; a cell needs {SMALLEST_CELL_PX} pixels a side, found {cell_px}"
-            )
-        if given.distractors > cells - 1:
-            raise ValueError(f"source: distractors: found {given.distractors}; give at most {cells - 1}")
+        need_cells(self.grid, smallest_px=SMALLEST_CELL_PX, key="source: size_px")
+        need_room(self.source.given.distractors, self.grid)
         if self.wording.count(THING) != 1:
             raise ValueError(f"wording: {self.wording!r} must hold {THING} once")
         if self.prompt.style != "cloze":
@@ -135,7 +92,7 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
             question=suite.worded(words),
             options=(),
             gold=None,
-            evidence=Segment(segment_id=name, kind="image", scenes=(scene,)),
+            evidence=image(name, scene),
             backgrounds=(),
             cluster_id=cluster_id,
         )
@@ -155,7 +112,7 @@ def _drawn(drawn: DrawnItems, suite: Suite, *, rng: np.random.Generator) -> Iter
 
 
 def _own(
-    own: OwnItems, suite: Suite, folder: Path, *, rng: np.random.Generator
+    own: PicturesAmong, suite: Suite, folder: Path, *, rng: np.random.Generator
 ) -> Iterator[tuple[str, str, str, Scene, str]]:
     things = read_pictures(own, folder=folder)
     for thing in things:
@@ -178,24 +135,14 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
     grid = suite.grid
     for probe in probes:
         for slot in chosen:
-            row, column = grid.cell(slot)
-            name = f"{probe.probe_id}/{row},{column}"
             shown = moved(probe.evidence.scenes[0], grid, to=slot, home_grid=grid)
-            yield Trial(
-                trial_id=name,
-                probe=probe,
-                slot=slot,
-                n_slots=suite.segments,
-                segments=(Segment(segment_id=name, kind="image", scenes=(shown,)),),
-                option_order=(),
-                factors=(
-                    ("asks", suite.answer),
-                    ("cell", f"{row},{column}"),
-                    ("grid", grid.name),
-                    ("size_px", "x".join(map(str, grid.size_px))),
-                    ("target", ",".join(f"{v:.6f}" for v in target_box(shown))),
-                ),
-            )
+            told = {
+                "asks": suite.answer,
+                "size_px": "x".join(map(str, grid.size_px)),
+                "target": ",".join(f"{v:.6f}" for v in target_box(shown)),
+            }
+            named = image(f"{probe.probe_id}/{suite.cell(slot)}", shown)
+            yield in_cell(probe, slot, named, suite=suite, order=(), factors=told)
 
 
 def target_box(scene: Scene) -> tuple[float, float, float, float]:

@@ -10,20 +10,30 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from pydantic import Field, model_validator
 
-from vlbias.probes._cells import Grid, moved, pairs_of_looks, sprite, still
-from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
+from vlbias.probes._cells import (
+    CellSuite,
+    Grid,
+    image,
+    in_cell,
+    moved,
+    need_cells,
+    need_room,
+    pairs_of_looks,
+    sprite,
+    still,
+)
+from vlbias.probes._choices import OneSource, Pixels, Seed, Strict, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
-from vlbias.probes._pictures import Pictures, Thing, others, read_pictures
+from vlbias.probes._pictures import PicturesAmong, Thing, others, read_pictures
 from vlbias.probes._soundness import refuse, twice
 from vlbias.probes._world import COLOURS, SHAPES
-from vlbias.records import Picture, Probe, Scene, Segment, Trial
+from vlbias.records import Picture, Probe, Scene, Trial
 
 METRICS = ("spatial", "failures")
 TASK = "Presence"
 CHOICE = "Which of these is in the image?"
 SMALLEST_CELL_PX = 8
-Side = Annotated[int, Field(ge=1, le=32)]
 
 
 class DrawnItems(Strict):
@@ -33,40 +43,19 @@ class DrawnItems(Strict):
     """
 
     items: Annotated[int, Field(ge=4, le=100_000)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     size_px: tuple[Pixels, Pixels] = (336, 336)
     distractors: Annotated[int, Field(ge=0, le=1023)] = 3
 
 
-class OwnItems(Pictures):
-    """Pictures of the user: each is looked for among `distractors` others, in images of `size_px`."""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-    size_px: tuple[Pixels, Pixels] = (672, 672)
-    distractors: Annotated[int, Field(ge=0, le=1023)] = 3
-
-
-class Source(Strict):
+class Source(OneSource[DrawnItems | PicturesAmong]):
     """Where the items come from: exactly one of drawing and the user's pictures."""
 
     drawn: DrawnItems | None = None
-    pictures: OwnItems | None = None
-
-    @property
-    def given(self) -> DrawnItems | OwnItems:
-        """The one that is given."""
-        found = self.drawn or self.pictures
-        assert found is not None  # checked below
-        return found
-
-    @model_validator(mode="after")
-    def _one(self) -> Source:
-        if (self.drawn is None) == (self.pictures is None):
-            raise ValueError("give exactly one of drawn, pictures")
-        return self
+    pictures: PicturesAmong | None = None
 
 
-class Suite(Strict):
+class Suite(CellSuite):
     """What stands in the YAML of a suite of this kind.
 
     `shifts_px` moves the grid right and down, so that cells do not lie on the patches of an encoder; every item is
@@ -74,23 +63,10 @@ class Suite(Strict):
     which of the thing and its foil is, on the same images; a model that only compares captions can answer the second.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kind: Literal["grid"]
-    version: int | str
-    description: str
-    licence: str
-    rows: Side = 3
-    columns: Side = 3
     shifts_px: Annotated[tuple[tuple[int, int], ...], Field(min_length=1)] = ((0, 0),)
     asks: Literal["presence", "choice"] = "presence"
-    prompt: PromptChoice = PromptChoice()
-    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
     source: Source
-
-    @property
-    def segments(self) -> int:
-        """The slots are the cells."""
-        return self.rows * self.columns
 
     def grid(self, shift_px: tuple[int, int] = (0, 0)) -> Grid:
         """The grid over an image, at a shift."""
@@ -99,24 +75,13 @@ class Suite(Strict):
     @model_validator(mode="after")
     def _fits(self) -> Suite:
         given = self.source.given
-        (width, height), cells = given.size_px, self.segments
-        if cells < 2:
-            raise ValueError(f"rows x columns: found {cells} cell; give at least 2")
-        cell_px = min(width // self.columns, height // self.rows)
-        if cell_px < SMALLEST_CELL_PX:
-            raise ValueError(
-                f"source: size_px: {width} x {height} pixels are too few for {self.rows} x {self.columns} cells; "
-                f"a cell needs {SMALLEST_CELL_PX} pixels a side, found {cell_px}"
-            )
-        if given.distractors > cells - 1:
-            raise ValueError(f"source: distractors: found {given.distractors}; give at most {cells - 1}")
-        if len(set(self.shifts_px)) != len(self.shifts_px):
-            raise ValueError("shifts_px: a shift stands twice")
-        far = [shift for shift in self.shifts_px if 8 * max(map(abs, shift)) > cell_px]
+        need_cells(self.grid(), smallest_px=SMALLEST_CELL_PX, key="source: size_px")
+        need_room(given.distractors, self.grid())
+        need_once("shifts_px", self.shifts_px)
+        most_px = self.grid().cell_px // 8
+        far = [shift for shift in self.shifts_px if max(map(abs, shift)) > most_px]
         if far:
-            raise ValueError(
-                f"shifts_px: {far[0]} cuts off what stands at the border; give at most {cell_px // 8} pixels"
-            )
+            raise ValueError(f"shifts_px: {far[0]} cuts off what stands at the border; give at most {most_px} pixels")
         return self
 
 
@@ -151,7 +116,7 @@ def _drawn(drawn: DrawnItems, suite: Suite, *, rng: np.random.Generator) -> list
     return found
 
 
-def _own(things: Sequence[Thing], source: OwnItems, suite: Suite, *, rng: np.random.Generator) -> list[Probe]:
+def _own(things: Sequence[Thing], source: PicturesAmong, suite: Suite, *, rng: np.random.Generator) -> list[Probe]:
     found, grid = [], suite.grid()
     for thing in things:
         foil, *around = others(thing, things, n=1 + source.distractors, rng=rng)
@@ -186,7 +151,7 @@ def _pair(name: str, words: Words, scene: Scene, gone: Scene, *, cluster_id: str
             question=words[0],
             options=words[1],
             gold=gold,
-            evidence=Segment(segment_id=f"{name}-{there}", kind="image", scenes=(shown,)),
+            evidence=image(f"{name}-{there}", shown),
             backgrounds=(),
             cluster_id=cluster_id,
         )
@@ -206,20 +171,7 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
         for shift in suite.shifts_px:
             grid = suite.grid(shift)
             for slot in chosen:
-                row, column = grid.cell(slot)
-                name = f"{probe.probe_id}/{shift[0]},{shift[1]}/{row},{column}"
                 shown = moved(scene, grid, to=slot, home_grid=suite.grid())
-                yield Trial(
-                    trial_id=name,
-                    probe=probe,
-                    slot=slot,
-                    n_slots=suite.segments,
-                    segments=(Segment(segment_id=name, kind="image", scenes=(shown,)),),
-                    option_order=order,
-                    factors=(
-                        ("cell", f"{row},{column}"),
-                        ("grid", grid.name),
-                        ("present", "no" if probe.gold else "yes"),
-                        ("shift", f"{shift[0]},{shift[1]}"),
-                    ),
-                )
+                told = {"present": "no" if probe.gold else "yes", "shift": f"{shift[0]},{shift[1]}"}
+                named = image(f"{probe.probe_id}/{told['shift']}/{suite.cell(slot)}", shown)
+                yield in_cell(probe, slot, named, suite=suite, order=order, factors=told)

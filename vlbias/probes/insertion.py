@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from vlbias.probes import _drawn, _items, _levelgauge
-from vlbias.probes._choices import FramesChoice, PromptChoice, Strict
+from vlbias.probes._choices import FramesChoice, OneSource, SuiteHead
 from vlbias.probes._contexts import Context, read_given
 from vlbias.probes._drawn import DrawnSource
 from vlbias.probes._items import ItemsSource
@@ -22,41 +22,27 @@ from vlbias.probes._soundness import same, twice
 from vlbias.records import Probe, Segment, Trial
 
 
-class Source(Strict):
+class Source(OneSource[ItemsSource | DrawnSource | LevelGaugeSource]):
     """Where the probes come from: exactly one of an item file, drawing, and a file of Video-LevelGauge."""
 
     items: ItemsSource | None = None
     drawn: DrawnSource | None = None
     levelgauge: LevelGaugeSource | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> Source:
-        given = [name for name, value in self if value is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"found {' and '.join(given) or 'no source'}; give exactly one of items, drawn, levelgauge"
-            )
-        return self
 
-
-class Suite(Strict):
+class Suite(SuiteHead):
     """What stands in the YAML of a suite of this kind.
 
     `segments` counts the evidence and its backgrounds. `context` is what surrounds the evidence: clips (multi), cuts
     of one film (short, long), passages (text), both (interleaved), or frames of one colour (template).
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kind: Literal["insertion"]
-    version: int | str
-    description: str
-    licence: str
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     segments: Annotated[int, Field(ge=2, le=64)] = 10
     context: Context = "multi"
     option_orders: OrderRule = "balanced"
     include_alone: bool = True
-    prompt: PromptChoice = PromptChoice()
     frames: FramesChoice = FramesChoice()
     source: Source
 

@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadSuite
-from vlbias.probes._cells import Grid, hung, still
-from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
+from vlbias.probes._cells import Grid, hung, need_pixels, still
+from vlbias.probes._choices import ImageSuite, OneSource, Pixels, need_once
 from vlbias.probes._order_suites import chosen_slots
-from vlbias.probes._pictures import Pictures, Thing, drawn_things, read_pictures
+from vlbias.probes._pictures import DrawnThings, Pictures, Thing, drawn_things, read_pictures
 from vlbias.probes._soundness import refuse, twice
 from vlbias.probes._world import COLOURS, SHAPES
 from vlbias.records import Probe, Scene, Segment, Trial
@@ -37,50 +37,25 @@ WORDS = {
 SMALLEST_CELL_PX = 16
 
 
-class DrawnThings(Strict):
-    """How many things to look for, from which seed."""
-
-    items: Annotated[int, Field(ge=2, le=200)]
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class OwnPictures(Pictures):
-    """Pictures of the user; `seed` draws which others stand around."""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class Source(Strict):
+class Source(OneSource[DrawnThings | Pictures]):
     """Where the pictures come from: exactly one of drawing and the user's own."""
 
     drawn: DrawnThings | None = None
-    pictures: OwnPictures | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Source:
-        if (self.drawn is None) == (self.pictures is None):
-            raise ValueError("give exactly one of drawn, pictures")
-        return self
+    pictures: Pictures | None = None
 
 
-class Suite(Strict):
+class Suite(ImageSuite):
     """What stands in the YAML of a suite of this kind.
 
     The slots of a trial are all cells of all images, image by image in raster order. `asks` are the coordinates that
     are asked for, each a probe of its own; `there` has an absent version, without which a liking for yes is a hit.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kind: Literal["needle"]
-    version: int | str
-    description: str
-    licence: str
     images: Annotated[int, Field(ge=1, le=26)] = 3
     side: Annotated[int, Field(ge=1, le=8)] = 2
     size_px: tuple[Pixels, Pixels] = (336, 336)
     asks: Annotated[tuple[Asks, ...], Field(min_length=1)] = ASKS
-    prompt: PromptChoice = PromptChoice()
-    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
     source: Source
 
     @property
@@ -97,10 +72,8 @@ class Suite(Strict):
     def _fits(self) -> Suite:
         if self.segments < 2:
             raise ValueError("images and side: found 1 cell; give at least 2")
-        if min(self.size_px) // self.side < SMALLEST_CELL_PX:
-            raise ValueError(f"size_px: {self.size_px} is too small; a cell needs {SMALLEST_CELL_PX} pixels a side")
-        if len(set(self.asks)) != len(self.asks):
-            raise ValueError("asks: one stands twice")
+        need_pixels(self.grid, smallest_px=SMALLEST_CELL_PX, key="size_px")
+        need_once("asks", self.asks)
         for name in self.asks:
             if name != "there" and (self.images if name == "image" else self.side) < 2:
                 raise ValueError(f"asks: {name} has one answer only with these images and this side; leave it out")
@@ -116,7 +89,7 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
             f"and an absent one need {suite.segments + 1}; add pictures or lower images or side"
         )
     looked_for = things[: suite.source.drawn.items] if suite.source.drawn else things
-    rng = np.random.default_rng(_given(suite).seed)
+    rng = np.random.default_rng(suite.source.given.seed)
     found = [probe for thing in looked_for for probe in _asked(thing, things, suite, rng=rng)]
     refuse(twice(found), suite=suite.name)
     return found
@@ -214,16 +187,10 @@ def _cell(thing: Thing, suite: Suite, *, rng: np.random.Generator) -> Scene:
     return still((thing.at(suite.grid, 0),), suite.grid, rng=rng)
 
 
-def _given(suite: Suite) -> DrawnThings | OwnPictures:
-    given = suite.source.drawn or suite.source.pictures
-    assert given is not None  # the source holds exactly one
-    return given
-
-
 def _things(suite: Suite, *, folder: Path) -> list[Thing]:
     """All that can be looked for or stand around; of drawn ones as many as there are."""
-    given = _given(suite)
-    if isinstance(given, OwnPictures):
+    given = suite.source.given
+    if isinstance(given, Pictures):
         return read_pictures(given, folder=folder)
     rng = np.random.default_rng(given.seed)
     return drawn_things(len(SHAPES) * len(COLOURS), rng=rng)

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadSuite
-from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
+from vlbias.probes._choices import OneSource, Pixels, QuestionSuite, Seed, Strict, need_once
 from vlbias.probes._order_suites import FileSource, chosen_slots
 from vlbias.probes._relation_asks import drawn_asks, told_asks
 from vlbias.probes._relation_files import read_rows
@@ -35,54 +35,35 @@ class DrawnPairs(Strict):
     """How many pairs of things to draw, from which seed, in images of which size."""
 
     items: Annotated[int, Field(ge=2, le=100_000)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     size_px: tuple[Pixels, Pixels] = (336, 336)
 
 
-class Source(Strict):
+class Source(OneSource[DrawnPairs | FileSource]):
     """Where the items come from: exactly one of drawing and the user's copy of VSR or What'sUp."""
 
     drawn: DrawnPairs | None = None
     vsr: FileSource | None = None
     whatsup: FileSource | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> Source:
-        given = [name for name, value in self if value is not None]
-        if len(given) != 1:
-            raise ValueError(f"found {' and '.join(given) or 'no source'}; give exactly one of drawn, vsr, whatsup")
-        return self
 
-
-class Suite(Strict):
+class Suite(QuestionSuite):
     """What stands in the YAML of a suite of this kind.
 
     `forms` are the ways of asking; `templates` counts the wordings of a plain statement and `styles` says where the
     image stands; the first template and style go with every form, the others with `plain` only.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kind: Literal["relations"]
-    version: int | str
-    description: str
-    licence: str
     forms: Annotated[tuple[Form, ...], Field(min_length=1)] = FORMS
     templates: Annotated[int, Field(ge=1, le=len(TEMPLATES))] = len(TEMPLATES)
     styles: Annotated[tuple[Style, ...], Field(min_length=1)] = ("visual_first", "visual_last", "visual_between")
-    prompt: PromptChoice = PromptChoice()
-    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
     source: Source
-
-    @property
-    def segments(self) -> int:
-        """There is one slot: every question has an image of its own."""
-        return 1
 
     @model_validator(mode="after")
     def _fits(self) -> Suite:
-        for name, values in (("forms", self.forms), ("styles", self.styles)):
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name}: one stands twice")
+        need_once("forms", self.forms)
+        need_once("styles", self.styles)
         wants = {"vsr": ("plain", "negation", "mirror"), "whatsup": ("captions",)}
         for source, fit in wants.items():
             odd = [form for form in self.forms if form not in fit]

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.probes._cells import Grid, still
-from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
+from vlbias.probes._choices import Pixels, QuestionSuite, Seed, Strict, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
 from vlbias.probes._soundness import refuse, twice
@@ -44,7 +44,7 @@ class DrawnFigures(Strict):
     """How many items, from which seed, in images of which size. An item is a figure, a look and a ground."""
 
     items: Annotated[int, Field(ge=2, le=100_000)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     size_px: tuple[Pixels, Pixels] = (448, 336)
 
 
@@ -54,29 +54,17 @@ class Source(Strict):
     drawn: DrawnFigures
 
 
-class Suite(Strict):
+class Suite(QuestionSuite):
     """What stands in the YAML of a suite of this kind. A trial has one image, so there is one slot."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kind: Literal["rotation"]
-    version: int | str
-    description: str
-    licence: str
     forms: Annotated[tuple[Form, ...], Field(min_length=1)] = ("turn", "mirror", "perspective")
-    prompt: PromptChoice = PromptChoice()
-    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
     source: Source
-
-    @property
-    def segments(self) -> int:
-        """One image."""
-        return 1
 
     @model_validator(mode="after")
     def _fits(self) -> Suite:
         width, height = self.source.drawn.size_px
-        if len(set(self.forms)) != len(self.forms):
-            raise ValueError("forms: one stands twice")
+        need_once("forms", self.forms)
         if min(width, height) < 64:
             raise ValueError(f"source.drawn.size_px: {width} x {height} is too small; a side needs 64 pixels")
         if self.prompt.style == "cloze":

@@ -16,11 +16,12 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from pydantic import Field, model_validator
 
-from vlbias.probes._choices import FramesChoice, Pixels, PromptChoice, Strict
+from vlbias.probes._cells import CellSuite, image, in_cell
+from vlbias.probes._choices import Pixels, Seed, Strict
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
 from vlbias.probes._soundness import refuse, twice
-from vlbias.records import RGB, Probe, Scene, Segment, Sprite, Trial
+from vlbias.records import RGB, Probe, Scene, Sprite, Trial
 
 METRICS = ("spatial", "failures")
 TASK = "Nearer of Two"
@@ -36,7 +37,7 @@ class DrawnTriples(Strict):
     """How many triples, from which seed, with offsets of at most `reach` cells, on `fine` x `fine` cells of pixels."""
 
     items: Annotated[int, Field(ge=3, le=100_000)]
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     size_px: tuple[Pixels, Pixels] = (224, 224)
     fine: Annotated[int, Field(ge=5, le=64)] = 14
     reach: Annotated[int, Field(ge=2, le=31)] = 4
@@ -48,28 +49,17 @@ class Source(Strict):
     drawn: DrawnTriples
 
 
-class Suite(Strict):
+class Suite(CellSuite):
     """What stands in the YAML of a suite of this kind.
 
     The middle of each triple stands at `rows` x `columns` places, as far apart as the image allows; the slots of a
     trial are these places in raster order.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
     kind: Literal["threecell"]
-    version: int | str
-    description: str
-    licence: str
     rows: Annotated[int, Field(ge=1, le=16)] = 3
     columns: Annotated[int, Field(ge=1, le=16)] = 3
-    prompt: PromptChoice = PromptChoice()
-    frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
     source: Source
-
-    @property
-    def segments(self) -> int:
-        """The slots are the places of a triple."""
-        return self.rows * self.columns
 
     @model_validator(mode="after")
     def _fits(self) -> Suite:
@@ -113,7 +103,7 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
                 question=QUESTION,
                 options=OPTIONS,
                 gold=gold,
-                evidence=Segment(segment_id=name, kind="image", scenes=(scene,)),
+                evidence=image(name, scene),
                 backgrounds=(),
                 cluster_id=name,
             )
@@ -129,17 +119,9 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
         scene = probe.evidence.scenes[0]
         for slot in chosen:
             row, column = divmod(slot, suite.columns)
-            name = f"{probe.probe_id}/{row},{column}"
             away = _anchor(row, suite.rows, suite), _anchor(column, suite.columns, suite)
-            yield Trial(
-                trial_id=name,
-                probe=probe,
-                slot=slot,
-                n_slots=suite.segments,
-                segments=(Segment(segment_id=name, kind="image", scenes=(_moved(scene, *away, suite.source.drawn),)),),
-                option_order=order,
-                factors=(("cell", f"{row},{column}"), ("grid", f"{suite.rows}x{suite.columns}")),
-            )
+            named = image(f"{probe.probe_id}/{suite.cell(slot)}", _moved(scene, *away, suite.source.drawn))
+            yield in_cell(probe, slot, named, suite=suite, order=order, factors={})
 
 
 def _offsets(gold: int, *, reach: int, rng: np.random.Generator) -> tuple[Offset, Offset]:
