@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from vlbias.records import FailureKind, ScoreLevel, Trial
+from vlbias.records import Detection, FailureKind, ScoreLevel, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,7 @@ class Answer:
     chosen, None when the answer is open-ended. `segment_attention_LS` is the attention on each segment by layer and
     place, None where nothing asked for it (see `OptionScores`). `box_xyxy` and `point_xy` are the place that was said
     where one was asked for, in 0..1 of the image from its top left corner; both are None where nothing was found.
+    `detections` are all boxes of a detector with their scores, best first; None for a model that gives no scores.
     """
 
     asked: Asked
@@ -87,6 +88,7 @@ class Answer:
     segment_attention_LS: tuple[tuple[float, ...], ...] | None = None
     box_xyxy: tuple[float, float, float, float] | None = None
     point_xy: tuple[float, float] | None = None
+    detections: tuple[Detection, ...] | None = None
     row: Literal["answer"] = "answer"
 
     @property

@@ -14,6 +14,7 @@ from vlbias.records import RGB, Fault, Frames, Part, Prompt, Scene, Segment
 
 COLOURS: tuple[RGB, ...] = ((200, 40, 40), (40, 170, 60), (50, 70, 210))
 QUESTION = "What colour is shown?"
+OPTIONS = ("red", "green", "blue")
 
 
 def segments(*, duration_s: float = 2.0, fps: float = 8.0) -> tuple[Segment, ...]:
@@ -44,7 +45,9 @@ def sing(model: Model, frames: Callable[[Segment], Frames]) -> str:
     if not model.capabilities.score:
         return "not applicable: the model gives no log-probabilities"
     try:
-        prompts = [_prompt(segment, frames(segment)) for segment in segments()]
+        # What can name only some things is asked for three of them: the answers must differ, not be right.
+        options = (model.capabilities.vocabulary or OPTIONS)[: len(OPTIONS)]
+        prompts = [_prompt(segment, frames(segment), options) for segment in segments()]
     except DecodeError as error:
         raise CanaryDied(f"the canary's own clips cannot be read: {error}") from error
     heard = []
@@ -61,6 +64,6 @@ def sing(model: Model, frames: Callable[[Segment], Frames]) -> str:
     return f"alive: {len(heard)} plain clips gave {len(set(heard))} different answers"
 
 
-def _prompt(segment: Segment, frames: Frames) -> Prompt:
+def _prompt(segment: Segment, frames: Frames, options: tuple[str, ...]) -> Prompt:
     parts = (Part(place=0, kind="clip", frames=frames), Part(text=QUESTION))
-    return Prompt(trial_id=segment.segment_id, parts=parts, options=("red", "green", "blue"))
+    return Prompt(trial_id=segment.segment_id, parts=parts, options=options)

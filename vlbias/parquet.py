@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         ("reply", pa.string()),
         ("box_xyxy", pa.list_(pa.float64())),
         ("point_xy", pa.list_(pa.float64())),
+        ("detections", pa.list_(pa.struct([("box_xyxy", pa.list_(pa.float64())), ("score", pa.float64())]))),
         ("right", pa.int64()),
         ("wrong", pa.int64()),
         ("prompt_sha256", pa.string()),

@@ -44,8 +44,11 @@ def asked_place(trial: Trial) -> str | None:
 def read_place(what: Asked, given: Reply, trial: Trial, audit: Audit, *, box_format: str | None) -> Answer | Failure:
     """The one place that a reply names, in 0..1 of the image; an answer without a place where it says there is none.
 
-    A reply that cannot be read, names several places, or a point in place of a box, is a Failure.
+    A reply that cannot be read, names several places, or a point in place of a box, is a Failure. Of a detector's boxes
+    the best is the place, and its centre where a point was asked for.
     """
+    if given.detections is not None:
+        return _detected(what, given, trial, audit)
     if box_format is None:
         raise ModelError(f"{trial.trial_id} asks for a place, and how the model writes places is not told")
     if FAMILIES[box_format].side is None and given.input_wh_px is None:
@@ -76,6 +79,22 @@ def read_place(what: Asked, given: Reply, trial: Trial, audit: Audit, *, box_for
     )
 
 
+def _detected(what: Asked, given: Reply, trial: Trial, audit: Audit) -> Answer:
+    best = given.detections[0].box_xyxy if given.detections else None
+    point = asked_place(trial) == "point"
+    return Answer(
+        asked=what,
+        chosen=None,
+        logprobs=None,
+        level="generated",
+        reply=given.text,
+        audit=audit,
+        box_xyxy=None if point else best,
+        point_xy=((best[0] + best[2]) / 2, (best[1] + best[3]) / 2) if point and best else None,
+        detections=given.detections,
+    )
+
+
 def confirmed(model: Model, frames: Callable[[Segment], Frames], plan: Plan, *, declared: bool) -> str:
     """A sentence on the frame in which a model writes boxes, found on things whose boxes are known.
 
@@ -85,6 +104,8 @@ def confirmed(model: Model, frames: Callable[[Segment], Frames], plan: Plan, *, 
     written_as, identity = model.identity.box_format, model.identity
     if plan.style.style != "cloze":
         raise BadInput(f"{plan.suite_name} asks for places, which are not among options; leave --prompt_style out")
+    if model.capabilities.detect:
+        return "places are the boxes of a detector, in 0..1 of the image: there is no writing to be read"
     if not model.capabilities.generate:
         raise BadInput(f"{plan.suite_name} asks for places in words, and the model {identity.name} cannot generate")
     if written_as is None:

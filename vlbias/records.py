@@ -102,7 +102,8 @@ class Probe:
 
     `gold` is the index of the right option among `options` as the suite holds them (None: open-ended).
     `cluster_id` names what probes share (their source clip): the unit of resampling. `rival_gold` is the option for
-    which the first background stands, where that background contradicts the evidence.
+    which the first background stands, where that background contradicts the evidence. `thing` names what is looked
+    for in bare words (`red star`), where the question is about one thing: a detector is given that and no question.
     """
 
     probe_id: str
@@ -114,6 +115,7 @@ class Probe:
     backgrounds: tuple[Segment, ...]
     cluster_id: str
     rival_gold: int | None = None
+    thing: str | None = None
 
     def __post_init__(self) -> None:
         if self.gold is not None and not 0 <= self.gold < len(self.options):
@@ -222,11 +224,20 @@ class OptionScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Detection:
+    """A box that a detector found, xyxy in 0..1 of the image from its top left corner, and its score, 0..1."""
+
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
     """A generated answer, as text.
 
     `input_wh_px` is the size of the one image as the model met it, for models that write boxes in its pixels; None
-    where it is not known or there are several images.
+    where it is not known or there are several images. `detections` are the boxes of a detector, best first, empty
+    where it found nothing; None for a model that writes. The text of a detector is what it was given to look for.
     """
 
     text: str
@@ -234,6 +245,7 @@ class Reply:
     n_new_tokens: int
     segment_spans: tuple[tuple[int, int], ...] = ()
     input_wh_px: tuple[int, int] | None = None
+    detections: tuple[Detection, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,12 +280,18 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What a model can do. `needs_frames` is False for a model that answers without looking."""
+    """What a model can do. `needs_frames` is False for a model that answers without looking.
+
+    `detect` says that it gives places as boxes with scores and not in words. `vocabulary` is all that it can name;
+    None for a model that takes any words.
+    """
 
     score: bool = True
     generate: bool = False
     nll: bool = False
     needs_frames: bool = True
+    detect: bool = False
+    vocabulary: tuple[str, ...] | None = None
 
 
 def digest(value: Any) -> str:

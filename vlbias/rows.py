@@ -88,9 +88,7 @@ def decode(payload: bytes) -> Outcome:
     outcome = OUTCOME.validate_json(payload, strict=True)
     if isinstance(outcome, Answer) and outcome.logprobs and not all(map(math.isfinite, outcome.logprobs)):
         raise ValueError("a log-probability that is not finite")
-    if isinstance(outcome, Answer) and not all(
-        map(math.isfinite, (*(outcome.box_xyxy or ()), *(outcome.point_xy or ())))
-    ):
+    if isinstance(outcome, Answer) and not all(map(math.isfinite, _places(outcome))):
         raise ValueError("a place that is not finite")
     return outcome
 
@@ -167,6 +165,13 @@ def _key(outcome: Outcome) -> Key:
     if isinstance(outcome, Tally):
         return ("tally", outcome.task, outcome.slot, outcome.n_slots)
     return ("trial", outcome.asked.trial_id)
+
+
+def _places(answer: Answer) -> Iterator[float]:
+    yield from answer.box_xyxy or ()
+    yield from answer.point_xy or ()
+    for found in answer.detections or ():
+        yield from (*found.box_xyxy, found.score)
 
 
 def _order(outcome: Outcome) -> Key:

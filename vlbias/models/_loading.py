@@ -24,12 +24,16 @@ DTYPES = ("auto", "float32", "float16", "bfloat16", "float64")
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where weights and processor come from."""
+    """Where weights and processor come from; `adapter` is who asks, as messages name it."""
 
     pretrained: str
     revision: str | None
     trust_remote_code: bool
     local_files_only: bool
+    adapter: str = "hf"
+
+    def __str__(self) -> str:
+        return f"{self.adapter}: {self.pretrained}"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -42,25 +46,38 @@ class Source:
 
 
 def check(
-    unknown: Mapping[str, object], allowed: Mapping[str, tuple[str, Sequence[str]]], *, known: Iterable[str]
+    unknown: Mapping[str, object],
+    allowed: Mapping[str, tuple[str, Sequence[str]]],
+    *,
+    known: Iterable[str],
+    adapter: str = "hf",
 ) -> None:
     """Refuses unknown arguments and values that an argument does not have. Raises ModelError with the nearest one."""
     if unknown:
         names = [name for name in known if name != "unknown"]
-        raise ModelError(f"hf: unknown argument {min(unknown)!r}; {nearest(min(unknown), names)}")
+        raise ModelError(f"{adapter}: unknown argument {min(unknown)!r}; {nearest(min(unknown), names)}")
     for name, (value, values) in allowed.items():
         if value not in values:
-            raise ModelError(f"hf: {name}={value!r}; {nearest(str(value), values)}")
+            raise ModelError(f"{adapter}: {name}={value!r}; {nearest(str(value), values)}")
 
 
-def config(source: Source) -> Any:
-    """The checked config of `source`. Raises ModelError before any weight is read."""
+def config(
+    source: Source,
+    *,
+    kinds: Sequence[Any] = (AutoModelForImageTextToText,),
+    what: str = "take images and text; give a model of the image-text-to-text kind",
+) -> Any:
+    """The checked config of `source`. Raises ModelError before any weight is read.
+
+    `kinds` are the Auto classes that may load it, `what` the words for what other models do not.
+    """
     folder = Path(source.pretrained)
     if folder.is_dir():
-        _check_folder(folder)
+        _check_folder(folder, source.adapter)
     elif not HUB_ID.fullmatch(source.pretrained):
         raise ModelError(
-            f"hf: {source.pretrained!r} is no folder and cannot be a hub id; give a model folder or owner/name"
+            f"{source.adapter}: {source.pretrained!r} is no folder and cannot be a hub id; "
+            "give a model folder or owner/name"
         )
     raw = _raw(source)
     if raw.get("auto_map"):
@@ -68,12 +85,9 @@ def config(source: Source) -> Any:
     try:
         found = AutoConfig.from_pretrained(source.pretrained, **source.options)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"hf: {source.pretrained}: config cannot be read: {error}") from error
-    if not raw.get("auto_map") and type(found) not in AutoModelForImageTextToText._model_mapping:
-        raise ModelError(
-            f"hf: {source.pretrained} is a {found.model_type!r} model, which does not take images and text; "
-            "give a model of the image-text-to-text kind"
-        )
+        raise ModelError(f"{source}: config cannot be read: {error}") from error
+    if not raw.get("auto_map") and not any(type(found) in kind._model_mapping for kind in kinds):
+        raise ModelError(f"{source} is a {found.model_type!r} model, which does not {what}")
     return found
 
 
@@ -82,32 +96,30 @@ def processor(source: Source) -> Any:
     try:
         found = AutoProcessor.from_pretrained(source.pretrained, **source.options)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
-        raise ModelError(f"hf: {source.pretrained}: the processor cannot be loaded: {error}") from error
+        raise ModelError(f"{source}: the processor cannot be loaded: {error}") from error
     tokenizer = getattr(found, "tokenizer", None)
     if tokenizer is None or not tokenizer.is_fast:
-        raise ModelError(
-            f"hf: {source.pretrained}: needs a processor with a fast tokenizer, found {type(found).__name__}"
-        )
+        raise ModelError(f"{source}: needs a processor with a fast tokenizer, found {type(found).__name__}")
     if not (getattr(found, "chat_template", None) or tokenizer.chat_template):
-        raise ModelError(f"hf: {source.pretrained}: the processor has no chat template; use an instruction-tuned model")
+        raise ModelError(f"{source}: the processor has no chat template; use an instruction-tuned model")
     return found
 
 
-def weights(source: Source, *, dtype: str, device: torch.device, attention: str | None) -> Any:
+def weights(
+    source: Source, *, dtype: str, device: torch.device, attention: str | None, kind: Any = AutoModelForImageTextToText
+) -> Any:
     """The model in eval mode on `device`, without gradients; only safetensors are read."""
     options = dict(source.options) | ({"attn_implementation": attention} if attention else {})
     try:
         with _bars_on_terminals_only():
-            model = AutoModelForImageTextToText.from_pretrained(
+            model = kind.from_pretrained(
                 source.pretrained,
                 dtype=dtype if dtype == "auto" else getattr(torch, dtype),
                 use_safetensors=True,
                 **options,
             )
     except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ModelError(
-            f"hf: {source.pretrained}: the weights cannot be loaded (safetensors only): {error}"
-        ) from error
+        raise ModelError(f"{source}: the weights cannot be loaded (safetensors only): {error}") from error
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -140,13 +152,13 @@ def context_window(found: Any) -> int | None:
     return int(value) if value else None
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, adapter: str) -> None:
     if not (folder / "config.json").is_file():
-        raise ModelError(f"hf: {folder} is not a model folder: it has no config.json")
+        raise ModelError(f"{adapter}: {folder} is not a model folder: it has no config.json")
     if not any(folder.glob("*.safetensors")):
         pickled = sorted(p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")))
         found = f"found pickled {', '.join(pickled)}; convert them" if pickled else "found no weights"
-        raise ModelError(f"hf: {folder}: safetensors only; {found}")
+        raise ModelError(f"{adapter}: {folder}: safetensors only; {found}")
 
 
 def _raw(source: Source) -> Mapping[str, Any]:
@@ -155,7 +167,7 @@ def _raw(source: Source) -> Mapping[str, Any]:
         raw, _ = PretrainedConfig.get_config_dict(source.pretrained, **options)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"hf: {source.pretrained!r} is no model folder here and cannot be reached on the hub "
+            f"{source.adapter}: {source.pretrained!r} is no model folder here and cannot be reached on the hub "
             f"(offline, or a name that does not exist): {error}"
         ) from error
     return dict(raw)
@@ -164,11 +176,10 @@ def _raw(source: Source) -> Mapping[str, Any]:
 def _check_remote_code(source: Source, *, is_folder: bool) -> None:
     if not source.trust_remote_code:
         raise ModelError(
-            f"hf: {source.pretrained} runs code of its own (auto_map in its config); read that code, then give "
+            f"{source} runs code of its own (auto_map in its config); read that code, then give "
             "trust_remote_code=true and revision=<commit>"
         )
     if not is_folder and not COMMIT.fullmatch(source.revision or ""):
         raise ModelError(
-            f"hf: {source.pretrained}: trust_remote_code needs a pinned revision of 40 hex digits, "
-            f"found {source.revision!r}"
+            f"{source}: trust_remote_code needs a pinned revision of 40 hex digits, found {source.revision!r}"
         )
