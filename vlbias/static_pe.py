@@ -10,6 +10,7 @@ import numpy as np
 from vlbias.errors import BadInput, DecodeError
 from vlbias.estimates import Estimate
 from vlbias.metrics import _static_pe
+from vlbias.metrics._multiplicity import over_tasks
 from vlbias.models._encoder_attention import patch_attention
 from vlbias.models._position_tables import position_tables
 from vlbias.records import FramesTHWC
@@ -19,12 +20,12 @@ from vlbias.videos import media
 def tables(
     checkpoint: Path, *, grid: tuple[int, int] | None, rng: np.random.Generator
 ) -> tuple[list[Estimate], dict[str, str]]:
-    """M_U, M_D and A_SU of every learned table over a grid, and why other tables have none."""
+    """M_U, M_D and A_SU of every learned table over a grid, p-values by Holm over the tables; why others have none."""
     found, passed = position_tables(checkpoint, grid=grid)
     out = []
     for one in found:
         out += _static_pe.estimates(one.table_ND, rows=one.rows, columns=one.columns, name=one.name, rng=rng)
-    return out, passed
+    return over_tasks(out), passed
 
 
 def looks(checkpoint: Path, images: Path, *, device: str) -> list[Estimate]:

@@ -70,3 +70,12 @@ def test_items_without_a_true_log_probability_everywhere_are_left_out_and_told()
     assert "1 of 30 items" in found["canvas_loss", "black", (0, 0)].notes[0]
     none = canvas.measure([replace(r, level="generated") for r in rows], rng=np.random.default_rng(0))
     assert [e.value for e in none] == [None] and "no item has the loss" in none[0].notes[0]
+
+
+def test_patterns_of_several_backgrounds_are_adjusted_over_them_and_say_so():
+    rng = np.random.default_rng(3)
+    one, two = (named(answers(down=-0.5, backgrounds=grounds, rng=rng)) for grounds in (("black",), ("black", "noise")))
+    for metric in ("canvas_pattern", "canvas_variance", "canvas_slope_down"):
+        assert "one task, not adjusted" in one[metric, "black", None].adjusted
+        assert "Holm over 2 tasks" in two[metric, "black", None].adjusted
+    assert two["canvas_slopes_differ", "noise less black, down", None].adjusted == "Holm over 2 comparisons"

@@ -96,3 +96,11 @@ def test_hits_and_false_alarms_are_apart_and_an_item_with_a_failure_is_left_out(
     assert found["needle_false_alarm_rate", "all", None].low < 20 < found["needle_false_alarm_rate", "all", None].high
     lost = named([Failure(asked=rows[0].asked, kind="parse", reason="x"), *rows[1:]])
     assert lost["needle_exact", "all", None].n == 59 and "1 of 60 items" in lost["needle_exact", "all", None].notes[0]
+
+
+def test_coordinates_are_adjusted_over_each_other_and_the_pattern_names_what_it_joins():
+    everything = {name: always(0.9) for name in ("image", "row", "column")}
+    found = named(answers(right=everything, rng=np.random.default_rng(7), items=20))
+    said = [e.adjusted for (metric, _, _), e in found.items() if metric == "needle_said"]
+    assert len(said) == 7 and all("max-T over" in a and "Holm over 3 tasks" in a for a in said)
+    assert "min-p" in found["needle_pattern", "all", None].adjusted

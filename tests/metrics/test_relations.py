@@ -113,3 +113,14 @@ def test_an_image_that_comes_last_and_is_not_seen_is_a_style_change(trials):
     last = found["relation_style_change", "visual_last"]
     assert last.value == -50 and last.reference.p_value < 0.01 and "Holm" in last.adjusted
     assert found["relation_style_change", "visual_between"].value == 0
+
+
+def test_kinds_of_twins_are_one_family_and_say_so(trials):
+    def wrong_about_half(trial, told):
+        return (trial.probe.gold + int(told["item"][-1]) % 2) % len(trial.probe.options)
+
+    found = measured(trials, wrong_about_half)
+    twins = [found[f"relation_{name}_consistency", "plain"] for name in ("symmetry", "mirror", "negation", "antonym")]
+    assert {e.adjusted for e in twins} == {"Holm over 4 forms"}
+    # 999 draws give .001 at least, so four of them stepped down give .004.
+    assert min(e.reference.p_value for e in twins) == pytest.approx(0.004)

@@ -102,3 +102,11 @@ def test_a_failure_is_in_no_number(trials: list) -> None:
     form = dict(rows[0].asked.factors)["form"]
     for metric, less in (("rotation_accuracy", 1), ("rotation_consistency", 1), ("rotation_kappa", 1)):
         assert lost[metric, form, None].n == whole[metric, form, None].n - less
+
+
+def test_the_consistency_of_several_forms_is_adjusted_over_them_and_says_so(trials: list) -> None:
+    rng = np.random.default_rng(5)
+    found = named(answered(trials, lambda t: int(rng.integers(len(t.options)))))
+    forms = [found["rotation_consistency", form, None] for form in ("turn", "mirror", "perspective")]
+    assert {e.adjusted for e in forms} == {"Holm over 3 tasks"}
+    assert max(e.reference.p_value for e in forms) > 0.1

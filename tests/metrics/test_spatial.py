@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,27 @@ def test_a_flip_is_an_item_whose_answer_changes() -> None:
     hit = np.ones((10, 4))
     hit[:3, 2] = 0
     assert measured(outcomes(hit, None, (2, 2)))["spatial_flip_rate", None].value == 30
+
+
+def on_grids(n_grids: int, planted: np.ndarray) -> list[Answer]:
+    """The same answers on several grids that are told apart by their background; only the first is planted."""
+    rng, out = np.random.default_rng(2), []
+    for k in range(n_grids):
+        hit = planted if k == 0 else (rng.random(planted.shape) < 0.6).astype(float)
+        for row in outcomes(hit, None, (2, 2)):
+            asked_ = row.asked
+            out.append(replace(row, asked=replace(asked_, factors=(*asked_.factors, ("background", f"b{k}")))))
+    return out
+
+
+def test_a_pattern_has_to_survive_the_other_grids_and_says_when_it_does_not() -> None:
+    weak = table_of(np.array([0.53, 0.53, 0.69, 0.69]), 80, np.random.default_rng(34))
+
+    def pattern(n_grids: int) -> Estimate:
+        found = spatial.measure(on_grids(n_grids, weak), rng=np.random.default_rng(0))
+        return next(e for e in found if e.metric == "spatial_pattern" and "b0" in e.task)
+
+    alone, among = pattern(1), pattern(10)
+    assert alone.label == "bottom_right" and 0.003 < alone.reference.p_value <= 0.03 and "one task" in alone.adjusted
+    assert among.label == "none" and among.reference.p_value > 0.03 and "Holm over 10 tasks" in among.adjusted
+    assert "bottom_right is withheld" in among.notes[0]

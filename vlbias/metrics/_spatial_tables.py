@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from vlbias.estimates import Estimate, Reference
-from vlbias.metrics._blocks import Floats, cluster_sums
-from vlbias.metrics._means import mean_estimate
-from vlbias.metrics._multiplicity import holm, named
-from vlbias.metrics._resample import p_at_least, reference
+from vlbias.metrics._blocks import Floats
+from vlbias.metrics._multiplicity import over_tasks
+from vlbias.metrics._resample import reference
+from vlbias.metrics._sign_flips import flipped, stepped
 from vlbias.metrics._spatial_blocks import GridBlocks
 from vlbias.metrics._spatial_contrasts import contrast_rows
-from vlbias.metrics._spatial_test import DRAWS, SpatialTest, spatial_test
+from vlbias.metrics._spatial_test import DRAWS, LEVEL, SpatialTest, spatial_test
 
+JOINED = "min-p over variance and max-T of patterns"
 PERMUTED = f"cells permuted within clusters, {DRAWS} draws"
 
 
@@ -38,7 +40,7 @@ def of_table(found: GridBlocks, value_NC: Floats, *, prefix: str, rng: np.random
                       note=f"the map varies by {test.variance:.4g}, of which luck is {null.mean():.4g}")  # fmt: skip
     moran = unvalued(f"{prefix}_morans_i", found, unit="", note="a description: no test and no interval")
     return [
-        replace(pattern, label=test.label, reference=none, adjusted="min-p over variance and max-T of patterns"),
+        replace(pattern, label=test.label, reference=none, adjusted=JOINED),
         replace(
             variance,
             value=max(0.0, test.variance - float(null.mean())),
@@ -58,19 +60,21 @@ def _moran(blank: Estimate, test: SpatialTest) -> Estimate:
 
 def _contrasts(found: GridBlocks, value_NC: Floats, *, prefix: str, rng: np.random.Generator) -> list[Estimate]:
     """Planned differences in points; the p-value flips the sign of whole clusters, by Holm over the contrasts."""
-    weights = contrast_rows(found.grid_rc)
-    out, p_values = [], []
-    for name, weight_C in weights.items():
-        each_N = 100 * value_NC @ weight_C
-        table = cluster_sums(each_N[:, None], found.cluster_N)[:, 0]
-        flips = rng.choice([-1.0, 1.0], size=(DRAWS, len(table))) @ table / len(each_N)
-        p_values.append(p_at_least(np.abs(flips), abs(float(each_N.mean()))))
-        null = reference(flips, p_value=None, method=f"signs of clusters flipped, {DRAWS} draws")
-        clusters = [str(c) for c in found.cluster_N]
-        blank = unvalued(f"{prefix}_{name}", found)
-        out.append(mean_estimate(blank, each_N, clusters, rng=rng, bounds=(-100.0, 100.0), reference=null))
-    return [
-        replace(e, adjusted=named("Holm", len(out), "contrast"), reference=replace(e.reference, p_value=p))
-        for e, p in zip(out, holm(p_values), strict=True)
-        if e.reference is not None
+    clusters = [str(c) for c in found.cluster_N]
+    out = [
+        flipped(unvalued(f"{prefix}_{name}", found), 100 * value_NC @ weight_C, clusters, rng=rng)
+        for name, weight_C in contrast_rows(found.grid_rc).items()
     ]
+    return stepped(out, of="contrast")
+
+
+def over_grids(found: Sequence[Estimate]) -> list[Estimate]:
+    """The estimates with p-values stepped down over the tasks (Holm); a pattern that does not survive is withheld."""
+    out = []
+    for before, after in zip(found, over_tasks(found), strict=True):
+        p, stepped_p = (e.reference.p_value if e.reference else None for e in (before, after))
+        if before.label not in (None, "none") and p is not None and stepped_p is not None and p <= LEVEL < stepped_p:
+            why = f"{before.label} is withheld: p = {p:.3g} alone, {stepped_p:.3g} over all tasks"
+            after = replace(after, label="none", notes=(why, *after.notes))
+        out.append(after)
+    return out

@@ -13,11 +13,12 @@ import numpy as np
 
 from vlbias.answers import Answer, Outcome
 from vlbias.estimates import Estimate
-from vlbias.metrics._blocks import Floats, Ints, cluster_sums, rows
+from vlbias.metrics._blocks import Floats, Ints, rows
 from vlbias.metrics._means import mean_estimate
-from vlbias.metrics._multiplicity import holm, named
-from vlbias.metrics._resample import p_at_least, reference
+from vlbias.metrics._resample import reference
+from vlbias.metrics._sign_flips import flipped, stepped
 from vlbias.metrics._spatial_contrasts import contrast_rows
+from vlbias.metrics._spatial_tables import JOINED, over_grids
 from vlbias.metrics._spatial_test import DRAWS, coordinates, spatial_test
 
 UNIT = "nats"
@@ -46,11 +47,12 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
 
     Loss is -log p(label), teacher-forced, summed over the label's tokens; the pattern is of minus the loss, so `top`
     says that the label is most probable there. A slope is nats from one side of the canvas to the other. Where several
-    backgrounds were asked, `canvas_slopes_differ` tests whether a slope depends on the background.
+    backgrounds were asked, p-values are Holm's over them, and `canvas_slopes_differ` tests whether a slope depends on
+    the background.
     """
     maps = _maps(outcomes)
     out = [estimate for found in maps for estimate in _of_map(found, rng=rng)]
-    return [*out, *_between(maps, rng=rng)]
+    return [*over_grids(out), *_between(maps, rng=rng)]
 
 
 def _of_map(found: LossMap, *, rng: np.random.Generator) -> list[Estimate]:
@@ -75,7 +77,7 @@ def _of_map(found: LossMap, *, rng: np.random.Generator) -> list[Estimate]:
     method = f"cells permuted within clusters, {DRAWS} draws"
     by_luck = reference(test.null_variance_B, p_value=test.p_any, method=method)
     blank = replace(blank, n=n, clusters=g)
-    out.append(replace(blank, metric="canvas_pattern", unit="", label=test.label, reference=by_luck))
+    out.append(replace(blank, metric="canvas_pattern", unit="", label=test.label, reference=by_luck, adjusted=JOINED))
     out.append(
         replace(
             blank,
@@ -96,19 +98,16 @@ def _of_map(found: LossMap, *, rng: np.random.Generator) -> list[Estimate]:
 def _planned(found: LossMap, *, rng: np.random.Generator) -> list[Estimate]:
     """Slopes and contrasts of the loss; signs of clusters are flipped for the p-values, Holm over all of them."""
     weights = {f"slope_{name}": w for name, w in _slopes(found.grid_rc).items()} | contrast_rows(found.grid_rc)
-    out, p_values = [], []
+    out = []
     for name, weight_C in weights.items():
-        each_N = found.loss_NC @ weight_C
         blank = Estimate(metric=f"canvas_{name}", task=found.background, unit=UNIT, notes=found.notes)
-        one, p = _tested(blank, each_N, found.clusters, rng=rng)
-        out.append(one)
-        p_values.append(p)
-    return _stepped(out, p_values)
+        out.append(flipped(blank, found.loss_NC @ weight_C, found.clusters, rng=rng, bounds=EVERYWHERE))
+    return stepped(out, of="comparison")
 
 
 def _between(maps: Sequence[LossMap], *, rng: np.random.Generator) -> list[Estimate]:
-    """Slopes on one background less those on the first, over the items that both have."""
-    out, p_values = [], []
+    """Slopes on one background less those on the first, over the items that both have; Holm over all of them."""
+    out = []
     for other in maps[1:]:
         first = maps[0]
         both = sorted(set(first.items) & set(other.items))
@@ -119,10 +118,9 @@ def _between(maps: Sequence[LossMap], *, rng: np.random.Generator) -> list[Estim
         for name, weight_C in _slopes(first.grid_rc).items():
             each_N = (other.loss_NC[rows_N[1]] - first.loss_NC[rows_N[0]]) @ weight_C
             task = f"{other.background} less {first.background}, {name}"
-            one, p = _tested(Estimate(metric="canvas_slopes_differ", task=task, unit=UNIT), each_N, clusters, rng=rng)
-            out.append(one)
-            p_values.append(p)
-    return _stepped(out, p_values)
+            blank = Estimate(metric="canvas_slopes_differ", task=task, unit=UNIT)
+            out.append(flipped(blank, each_N, clusters, rng=rng, bounds=EVERYWHERE))
+    return stepped(out, of="comparison")
 
 
 def _slopes(grid_rc: tuple[int, int]) -> dict[str, Floats]:
@@ -132,25 +130,6 @@ def _slopes(grid_rc: tuple[int, int]) -> dict[str, Floats]:
     # Middles of cells run from half a cell to a side less half a cell.
     sides = {"down": y_C * (1 - 1 / n_rows) / 2, "right": x_C * (1 - 1 / n_columns) / 2}
     return {name: at_C / (at_C**2).sum() for name, at_C in sides.items() if (at_C**2).sum() > 0}
-
-
-def _tested(
-    blank: Estimate, each_N: Floats, clusters: Sequence[str], *, rng: np.random.Generator
-) -> tuple[Estimate, float]:
-    cluster_N = np.unique(list(clusters), return_inverse=True)[1].reshape(-1)
-    table = cluster_sums(each_N[:, None], cluster_N)[:, 0]
-    flips = rng.choice([-1.0, 1.0], size=(DRAWS, len(table))) @ table / len(each_N)
-    null = reference(flips, p_value=None, method=f"signs of clusters flipped, {DRAWS} draws")
-    found = mean_estimate(blank, each_N, clusters, rng=rng, bounds=EVERYWHERE, reference=null)
-    return found, p_at_least(np.abs(flips), abs(float(each_N.mean())))
-
-
-def _stepped(found: Sequence[Estimate], p_values: Sequence[float]) -> list[Estimate]:
-    return [
-        replace(e, adjusted=named("Holm", len(found), "comparison"), reference=replace(e.reference, p_value=p))
-        for e, p in zip(found, holm(p_values), strict=True)
-        if e.reference is not None
-    ]
 
 
 def _maps(outcomes: Sequence[Outcome]) -> list[LossMap]:

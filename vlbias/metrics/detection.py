@@ -17,7 +17,7 @@ from vlbias.metrics import _detection
 from vlbias.metrics._blocks import Floats
 from vlbias.metrics._located import OVERLAP, Located, located
 from vlbias.metrics._means import mean_estimate
-from vlbias.metrics._spatial_tables import of_table
+from vlbias.metrics._spatial_tables import of_table, over_grids
 
 THRESHOLDS = (0.25, 0.5, 0.75, 0.9)
 UNBOUNDED = (-np.inf, np.inf)
@@ -28,7 +28,8 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
 
     `detection_accuracy` counts a box at an IoU of .5 or more and a point in the true box; what was not found counts as
     wrong there, is the kind `miss`, and has no overlap, distance or direction. `detection_pattern` is read as
-    `spatial_pattern` is. Errors are in sides of the true box, right and down, of hits and of wrong places apart.
+    `spatial_pattern` is; p-values are Holm's over the ways of asking. Errors are in sides of the true box, right and
+    down, of hits and of wrong places apart.
     """
     out: list[Estimate] = []
     for found in located(outcomes):
@@ -40,7 +41,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         out += [*_zones(found, rng=rng), *_kinds(found, rng=rng)]
         out += of_table(found.blocks, found.right_NC, prefix="detection", rng=rng)
         out += [*_quality(found, rng=rng), *_directions(found, rng=rng)]
-    return out
+    return over_grids(out)
 
 
 def _mean(

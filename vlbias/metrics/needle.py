@@ -13,7 +13,9 @@ from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import Floats, rows
 from vlbias.metrics._even_share import above_even
 from vlbias.metrics._means import mean_estimate
+from vlbias.metrics._multiplicity import over_tasks
 from vlbias.metrics._resample import reference
+from vlbias.metrics._spatial_tables import JOINED
 from vlbias.metrics._spatial_test import DRAWS, SpatialTest, spatial_test
 
 COORDINATES = ("image", "row", "column")
@@ -60,6 +62,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     for name, n in numbers.items():
         if name in found.right_NS:
             out += _coordinate(found, name, n, rng=rng)
+    out = over_tasks(out)
     if found.exact_NS is not None:
         guess = 100 * float(np.prod([1 / n for name, n in numbers.items() if name in found.right_NS]))
         out += _exact(found, found.exact_NS, guess=guess, rng=rng)
@@ -102,7 +105,8 @@ def _pattern(test: SpatialTest, found: Found) -> Estimate:
     n, g = len(found.clusters), len(set(found.clusters))
     none = reference(test.null_variance_B, p_value=test.p_any, method=PERMUTED)
     zero = replace(none, mean=0.0, low=0.0, high=0.0)
-    return Estimate(metric="needle_pattern", label=test.label, n=n, clusters=g, reference=zero, notes=found.notes)
+    return Estimate(metric="needle_pattern", label=test.label, n=n, clusters=g, reference=zero, adjusted=JOINED,
+                    notes=found.notes)  # fmt: skip
 
 
 def _presence(found: Found, *, rng: np.random.Generator) -> list[Estimate]:

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from vlbias.answers import Answer, Failure, Outcome
 from vlbias.estimates import Estimate, Reference
-from vlbias.metrics._blocks import cluster_sums, rows
+from vlbias.metrics._blocks import rows
 from vlbias.metrics._means import mean_estimate
-from vlbias.metrics._multiplicity import holm, named
 from vlbias.metrics._resample import p_at_least, reference
+from vlbias.metrics._sign_flips import flipped, stepped
 
 DRAWS = 999
 OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
@@ -118,7 +118,7 @@ def _captions(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Esti
 
 
 def _twins(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estimate]:
-    """How often twins agree as they must, against twins of different items."""
+    """How often twins agree as they must, against twins of different items; Holm over the kinds of twins."""
     plain = _plain(found, "plain")
     out = []
     for form, alike in AGREE.items():
@@ -132,7 +132,8 @@ def _twins(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estimat
         for other in [f"{shown}:{OPPOSITE.get(said, '')}"]
         if shown == said and (item, other) in plain
     ]
-    return [*out, *_consistency("relation_antonym_consistency", opposites, alike=False, rng=rng)]
+    out += _consistency("relation_antonym_consistency", opposites, alike=False, rng=rng)
+    return stepped(out, of="form")
 
 
 def _consistency(
@@ -217,18 +218,12 @@ def _styles(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estima
         if told["form"] == "plain" and told.get("template") == "1":
             by_style[told["placement"]][told["item"], told["base"]] = answer
     first = by_style.pop("visual_first", {})
-    out, p_values = [], []
+    out = []
     for style, answers in sorted(by_style.items()):
         keys = sorted(first.keys() & answers.keys())
         values = [(100.0 * (answers[k].correct - first[k].correct), answers[k]) for k in keys]
-        one, p = _flipped("relation_style_change", style, values, rng=rng)
-        out.append(one)
-        p_values.append(p)
-    return [
-        replace(e, adjusted=named("Holm", len(out), "style"), reference=replace(e.reference, p_value=p))
-        for e, p in zip(out, holm(p_values), strict=True)
-        if e.reference is not None
-    ]
+        out.append(_difference("relation_style_change", style, values, rng=rng))
+    return stepped(out, of="style")
 
 
 def _yes_no(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estimate]:
@@ -243,8 +238,7 @@ def _yes_no(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estima
     ]
     if not values:
         return []
-    one, p = _flipped("relation_yes_less_no", "plain", values, rng=rng)
-    return [replace(one, reference=replace(one.reference, p_value=p)) if one.reference else one]
+    return [_difference("relation_yes_less_no", "plain", values, rng=rng)]
 
 
 def _lexical(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estimate]:
@@ -280,14 +274,10 @@ def _frames(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estima
     return [_mean("relation_ego_rate", "perspective", values, rng=rng, chance=50.0)]
 
 
-def _flipped(
+def _difference(
     metric: str, task: str, values: Sequence[tuple[float, Answer]], *, rng: np.random.Generator
-) -> tuple[Estimate, float]:
-    """A mean difference, with the p-value of flipping the signs of whole clusters."""
-    each = np.array([v for v, _ in values], dtype=np.float64)
-    clusters = np.unique([a.asked.cluster_id for _, a in values], return_inverse=True)[1].reshape(-1)
-    sums = cluster_sums(each[:, None], clusters)[:, 0]
-    flips = rng.choice([-1.0, 1.0], size=(DRAWS, len(sums))) @ sums / len(each)
-    null = reference(flips, p_value=None, method=f"signs of clusters flipped, {DRAWS} draws")
-    found = _mean(metric, task, values, rng=rng, reference=null, bounds=(-100.0, 100.0))
-    return found, p_at_least(np.abs(flips), abs(float(each.mean())))
+) -> Estimate:
+    """A mean difference in points, with the p-value of flipping the signs of whole clusters."""
+    each_N = np.array([v for v, _ in values], dtype=np.float64)
+    blank = Estimate(metric=metric, task=task, unit="points")
+    return flipped(blank, each_N, [a.asked.cluster_id for _, a in values], rng=rng)

@@ -14,10 +14,12 @@ import numpy as np
 
 from vlbias.answers import Answer, Outcome
 from vlbias.estimates import Estimate, Reference
-from vlbias.metrics._blocks import Floats, cluster_sums, rows
+from vlbias.metrics._blocks import Floats, rows
 from vlbias.metrics._intervals import ONE_CLUSTER
 from vlbias.metrics._means import BOOTSTRAP, mean_estimate
+from vlbias.metrics._multiplicity import over_tasks
 from vlbias.metrics._resample import bootstrap_sums, p_at_least, percentile, reference
+from vlbias.metrics._sign_flips import flipped
 
 DRAWS = 999
 FORMS = ("turn", "mirror", "perspective")
@@ -41,7 +43,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         if found[form]:
             out += [*_accuracies(form, found[form], rng=rng), kappa(form, found[form], rng=rng)]
             out += _consistency(form, found[form], rng=rng)
-    return [*out, *_ego_rate(found["perspective"], rng=rng)]
+    return [*over_tasks(out), *_ego_rate(found["perspective"], rng=rng)]
 
 
 def _accuracies(form: str, found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estimate]:
@@ -142,13 +144,9 @@ def _ego_rate(found: Sequence[Answer], *, rng: np.random.Generator) -> list[Esti
         clusters = [a.asked.cluster_id for a in mine]
         chance = float(np.mean([100 / (a.asked.n_options - others) for a in turned]))
         luck = Reference(mean=chance, low=chance, high=chance, p_value=None, method="guesses, exactly")
-        if others and len(set(clusters)) > 1:
-            cluster_N = np.unique(clusters, return_inverse=True)[1].reshape(-1)
-            sums_G = cluster_sums((values - chance)[:, None], cluster_N)[:, 0]
-            flips = rng.choice([-1.0, 1.0], size=(DRAWS, len(sums_G))) @ sums_G / len(values)
-            p = p_at_least(np.abs(flips), abs(float((values - chance).mean())))
-            method = f"signs of clusters flipped around {chance:.1f}, {DRAWS} draws"
-            luck = reference(chance + flips, p_value=p, method=method)
         blank = Estimate(metric=metric, task="perspective", unit="points")
-        out.append(mean_estimate(blank, values, clusters, rng=rng, reference=luck))
+        if others and len(set(clusters)) > 1:
+            out.append(flipped(blank, values, clusters, rng=rng, bounds=(0.0, 100.0), around=chance))
+        else:
+            out.append(mean_estimate(blank, values, clusters, rng=rng, reference=luck))
     return out

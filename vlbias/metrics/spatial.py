@@ -16,7 +16,7 @@ from vlbias.metrics._means import BOOTSTRAP, mean_estimate
 from vlbias.metrics._multiplicity import holm
 from vlbias.metrics._resample import bootstrap_sums, exact_share, percentile
 from vlbias.metrics._spatial_blocks import GridBlocks, grid_blocks
-from vlbias.metrics._spatial_tables import of_table, unvalued
+from vlbias.metrics._spatial_tables import of_table, over_grids, unvalued
 from vlbias.metrics._spatial_test import cochran_q, mcnemar_pairs
 
 LOGLINEAR = "rates (x + 1/2) / (n + 1) (Hautus 1995)"
@@ -29,7 +29,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     half or more of the variance beyond luck, or `other`. It is read from balanced accuracy, `spatial_leaning_pattern`
     from the share of yes, which is the leaning of the answer. Each calls a flat model biased in 3 of 100 runs.
     `spatial_cell_variance` is less what luck gives and not below 0. `spatial_morans_i` is a description and has no
-    test. Every test keeps items whole.
+    test. Every test keeps items whole; p-values are Holm's over the grids, which a pattern has to survive.
     """
     out: list[Estimate] = []
     for found in grid_blocks(outcomes):
@@ -40,7 +40,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         if found.yes_NC is not None:
             out += of_table(found, found.yes_NC, prefix="spatial_leaning", rng=rng)
         out += [*_exact_tests(found), _flips(found, rng=rng)]
-    return out
+    return over_grids(out)
 
 
 def _maps(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
