@@ -64,6 +64,7 @@ def setting(plan: Plan, model: Model, *, mode: str) -> Setting:
     return Setting(
         kind=plan.suite.kind,
         n_slots=max(trial.n_slots for trial in plan.trials),
+        n_segments=max(len(trial.segments) for trial in plan.trials),
         n_options=min(len(probe.options) for probe in plan.probes),
         logprobs=mode == "score",
         white_box=model.identity.adapter == "hf",

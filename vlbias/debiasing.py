@@ -75,6 +75,7 @@ def setting(run: RunInfo, outcomes: Sequence[Outcome], parts: Split) -> Setting:
     return Setting(
         kind=str(run.suite.get("kind", "imported")),
         n_slots=slots(outcomes),
+        n_segments=max(len(a.audit.segments) for a in found) or None,
         n_options=min(a.asked.n_options for a in found),
         logprobs=all(a.logprobs is not None for a in found),
         white_box=run.identity.adapter == "hf",

@@ -460,3 +460,32 @@ def test_lad_sees_the_attention_and_leaves_the_scores_as_they_are(adapters, prom
     assert replace(found, segment_attention_LS=None, logprobs=plain.logprobs) == plain
     assert found.logprobs == pytest.approx(plain.logprobs, abs=2e-5)
     assert adapter.watch is None
+
+
+def one_picture(frames, seed=0):
+    picture = Part(place=0, kind="image", frames=frames(seed, 1))
+    return Prompt(trial_id="t", parts=(Part(text="hello "), picture, Part(text=" what is it ?")), options=("A", "B"))
+
+
+def test_an_image_alone_is_read_in_another_order_and_the_model_put_back(tiny, adapters) -> None:
+    frames = tiny.frames.__wrapped__() if hasattr(tiny.frames, "__wrapped__") else tiny.frames.__pytest_wrapped__.obj()
+    adapter, asked = adapters("qwen2_vl"), one_picture(frames)
+    plain = adapter.score_apart([asked])[0].logprobs
+    found = {}
+    for text in ("within_image", *(f"within_image:positions={p}" for p in ("collapsed", "reversed", "shuffled")),
+                 "within_image:sight=bidirectional", "collapse"):  # fmt: skip
+        with arms.load(text).method.applied(adapter) as patched:
+            found[text] = patched.score([asked])[0].logprobs
+            assert not isinstance(patched.generate([asked], max_new_tokens=2)[0], Fault)
+    assert found.pop("within_image") == plain == adapter.score_apart([asked])[0].logprobs
+    assert found["collapse"] == found["within_image:positions=collapsed"]
+    assert plain not in found.values() and len(set(found.values())) == 4
+
+
+def test_a_method_between_segments_is_refused_where_prompts_hold_one_and_those_within_an_image_are_not() -> None:
+    setting = Setting(kind="grid", n_slots=9, n_segments=1, n_options=2, logprobs=True, white_box=True)
+    for name in ("pine", "reverse", "shuffle"):
+        with pytest.raises(NotApplicable, match="found 1 segment in a prompt.*within_image"):
+            arms.load(name).method.needs(setting)
+    for name in ("within_image", "collapse", "concentric"):
+        arms.load(name).method.needs(setting)

@@ -32,17 +32,22 @@ from vlbias.errors import ModelError, NotApplicable
 
 Pictures: TypeAlias = npt.NDArray[np.bool_]
 Place: TypeAlias = Callable[[SegmentLayout, Positions, Pictures | None], tuple[SegmentLayout, Positions]]
+Sight: TypeAlias = Callable[[Positions, Pictures | None], npt.NDArray[np.bool_]]
 
 
 class SegmentAttention:
     """A patched model's memory of where its segments lie. Made by `patched` and `repositioned`."""
 
-    def __init__(self, model: Any, *, method: Method | None, place: Place | None) -> None:
+    def __init__(
+        self, model: Any, *, method: Method | None, place: Place | None, sight: Sight | None = None, least: int = 2
+    ) -> None:
         self._model = model
         self.config = model.config
         self._text = text_model(model)
         self._method = method
         self._place = place
+        self._sight = sight
+        self._least = least
         self._spans: list[Sequence[Span]] = []
         self._real: Sequence[Span] | None = None
         self._ranks: Sequence[Sequence[int]] | None = None
@@ -64,7 +69,7 @@ class SegmentAttention:
         `real[b]` bounds the tokens of row b that are not padding (default: all). `ranks[b][k]` is the canonical place
         of the segment at place k of row b (default: k). `pictures_BL` tells the tokens that stand for pieces of images
         and clips, which some of `patch_positions` need. It holds until the next call; a batch in which no row has two
-        segments goes through the model's own attention, bit for bit. An empty list lets the model be.
+        segments (or as many as the patch needs at least) is left to the model, bit for bit. So is an empty list.
         """
         self._spans, self._real, self._ranks, self._pictures_BL = list(spans), real, ranks, pictures_BL
         several = self._method is not None and any(len(row) > 1 for row in spans)
@@ -73,7 +78,7 @@ class SegmentAttention:
     def enter(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
         """The pre-hook of the text model: fixes position ids, mask and cache, and hands the layouts to the layers."""
         self._now = None
-        if not self._spans or all(len(row) < 2 for row in self._spans):
+        if all(len(row) < self._least for row in self._spans):
             return None
         given = kwargs.get("inputs_embeds")
         tokens = given if given is not None else kwargs.get("input_ids", args[0] if args else None)
@@ -84,6 +89,8 @@ class SegmentAttention:
         seen = 0 if cache is None else cache.get_seq_length()
         positions = _positions(kwargs.get("position_ids"), n_rows, n_queries, seen, tokens.device)
         if seen == 0:
+            if self._sight is not None:
+                kwargs["attention_mask"] = self._seen(self._sight, positions, tokens, kwargs.get("attention_mask"))
             call, positions = self._begin(positions, n_rows)
             if cache is not None:
                 self._calls[cache] = call
@@ -105,6 +112,22 @@ class SegmentAttention:
         if self._now is not None:
             layer_type = kwargs.get("layer_type", args[2] if len(args) > 2 else None)
             self._now.turns[layer_type] = output
+
+    def _seen(self, sight: Sight, positions_ABL: Tensor, tokens: Tensor, given: Any) -> Tensor:
+        """What every token of a prefill sees, as [rows, 1, queries, keys] to be added to scores."""
+        if given is not None and not (isinstance(given, Tensor) and given.dim() == 2):
+            raise NotApplicable("patch: not applicable: this family makes its own masks; give sight=causal")
+        n_rows, n_tokens = tokens.shape[:2]
+        axes_ABL = (positions_ABL[1:] if positions_ABL.shape[0] == 4 else positions_ABL).cpu().numpy()
+        real_BL = np.ones((n_rows, n_tokens), np.bool_) if given is None else given.cpu().numpy().astype(np.bool_)
+        seen_BQL = np.empty((n_rows, n_tokens, n_tokens), np.bool_)
+        for row in range(n_rows):
+            prompt = row * len(self._spans) // n_rows
+            pictures_L = None if self._pictures_BL is None else self._pictures_BL[prompt]
+            seen_BQL[row] = sight(axes_ABL[:, row], pictures_L) & real_BL[row]
+        dtype = next(self._text.parameters()).dtype
+        hidden = torch.from_numpy(~seen_BQL[:, None]).to(tokens.device)
+        return torch.zeros(hidden.shape, dtype=dtype, device=tokens.device).masked_fill(hidden, torch.finfo(dtype).min)
 
     def _known(self, cache: Any, n_rows: int) -> Call:
         call = self._calls.get(cache)
@@ -140,7 +163,7 @@ class SegmentAttention:
                 ranks=None if self._ranks is None else self._ranks[prompt],
             )
             old_suffix = layout.suffix_position
-            if self._place is not None and layout.n_segments > 1:
+            if self._place is not None and len(self._spans[prompt]) >= self._least:
                 pictures_L = None if self._pictures_BL is None else self._pictures_BL[prompt]
                 layout, moved_ABL[:, row] = self._place(layout, axes_ABL[:, row], pictures_L)
             layouts.append(layout)
@@ -190,14 +213,32 @@ def patched(
 
 
 @contextmanager
-def repositioned(model: Any, place: Place) -> Iterator[SegmentAttention]:
+def repositioned(
+    model: Any, place: Place | None, *, sight: Sight | None = None, least: int = 2
+) -> Iterator[SegmentAttention]:
     """A Hugging Face model whose own attention sees other position ids; outside of the context it is as it was.
 
-    `place` gives the ids of one row (`patch_positions` has several) and the layout with its new `suffix_position`.
+    `place` gives the ids of one row (`patch_positions` has several) and the layout with its new `suffix_position`;
+    None leaves them. `sight` gives what each token of one row sees, [queries, keys], from its own ids. Prompts of fewer
+    than `least` segments are left to the model. Raises NotApplicable where `sight` cannot be put into a family.
     """
-    text_model(model)
-    with _hooked(SegmentAttention(model, method=None, place=place)) as attention:
+    text = text_model(model)
+    if sight is not None:
+        _check_masks(text)
+    with _hooked(SegmentAttention(model, method=None, place=place, sight=sight, least=least)) as attention:
         yield attention
+
+
+def _check_masks(text: Any) -> None:
+    """Raises NotApplicable for a text model whose layers do not all take the one mask that they are given."""
+    config = text.config
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention"}
+    if kinds or config._attn_implementation not in ("sdpa", "eager"):
+        found = f"layers of the kind {', '.join(sorted(kinds))}" if kinds else config._attn_implementation
+        raise NotApplicable(
+            f"patch: not applicable: other sight needs full attention, sdpa or eager, and found {found}; give "
+            "sight=causal, or load with attn_implementation=sdpa"
+        )
 
 
 def _stacked(layout: SegmentLayout, positions_AL: Positions, _: Pictures | None) -> tuple[SegmentLayout, Positions]:

@@ -68,7 +68,7 @@ def concentric(layout: SegmentLayout, positions_AL: Positions, pictures_L: Pictu
     of one run share their rings. We change positions alone: the paper trains with them, and with a mask of rings.
     Raises NotApplicable for a run of which the grid is not known.
     """
-    return _packed(layout, positions_AL, pictures_L, _rings)
+    return _packed(layout, positions_AL, pictures_L, rings)
 
 
 def _packed(
@@ -85,7 +85,7 @@ def _packed(
     segments = []
     for stretch in layout.segments:
         first = following
-        for picture, low, high in _runs(pictures_L, stretch.start, stretch.end):
+        for picture, low, high in runs(pictures_L, stretch.start, stretch.end):
             plain_L: Positions = np.arange(high - low, dtype=np.int64)
             offset_L: Positions = offsets(positions_AL[:, low:high]) if picture else plain_L
             moved_AL[:, low:high] = following + offset_L
@@ -94,7 +94,8 @@ def _packed(
     return _after(replace(layout, segments=tuple(segments)), moved_AL, following)
 
 
-def _runs(pictures_L: Pictures, start: int, end: int) -> Iterator[tuple[bool, int, int]]:
+def runs(pictures_L: Pictures, start: int, end: int) -> Iterator[tuple[bool, int, int]]:
+    """The runs of tokens in [start, end): whether each is a picture, its first token, and the one after its last."""
     for picture, run in groupby(range(start, end), key=lambda token: bool(pictures_L[token])):
         tokens = list(run)
         yield picture, tokens[0], tokens[-1] + 1
@@ -105,8 +106,8 @@ def _after(layout: SegmentLayout, moved_AL: Positions, following: int) -> Placed
     return replace(layout, suffix_position=following), moved_AL
 
 
-def _rings(inside_AL: Positions) -> Positions:
-    """The ring of each token, 0 outermost."""
+def rings(inside_AL: Positions) -> Positions:
+    """The ring of each token of a picture, 0 outermost, from its position ids."""
     count = inside_AL.shape[1]
     side = round(count**0.5)
     if len(inside_AL) == 3:

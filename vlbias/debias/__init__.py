@@ -32,15 +32,17 @@ MARK = "asked_for"
 class Setting:
     """What a correction is applied to: the kind of probe, the model's identity and what the answers carry.
 
-    `n_options` is the smallest number of options of a probe. `n_fit` counts the probes to fit on; None when nothing
-    is fitted. `asks_model` says whether the model is at hand and can be asked more; `generates` whether it can write;
-    `frames` whether it sees pixels; `answer_is_segment` whether the options name places in the order;
+    `n_options` is the smallest number of options of a probe, `n_segments` the largest number of segments of a prompt
+    where it is known: the cells of an image are many slots of one segment. `n_fit` counts the probes to fit on; None
+    when nothing is fitted. `asks_model` says whether the model is at hand and can be asked more; `generates` whether it
+    can write; `frames` whether it sees pixels; `answer_is_segment` whether the options name places in the order;
     `options_shown` whether the prompt displays the options (style letters) or only scores them (cloze).
     """
 
     kind: str
     n_slots: int
     n_options: int
+    n_segments: int | None = None
     logprobs: bool
     white_box: bool
     family: str | None = None

@@ -37,22 +37,28 @@ class Inside:
     same segments becomes one and the same run and the answers are equal bit for bit. "given" leaves the prompt as it
     is: rules that look at content alone (pine) are then order-free up to rounding, as far as the tokenizer joins no
     word across the seam of two segments; the others follow the order given. `sharing` lets prompts over the same
-    segments, in the same order inside, share the prefill of these; equal prompts are then asked once.
+    segments, in the same order inside, share the prefill of these; equal prompts are then asked once. `least` is the
+    number of segments below which a prompt is left to the model.
     """
 
     method: str
     opened: Opened
     order: Order = "content"
     sharing: bool = True
+    least: int = 2
 
     def needs(self, setting: Setting) -> None:
-        """A model whose attention can be reached, and two segments."""
+        """A model whose attention can be reached, and as many segments as the patch is for."""
         if not setting.white_box:
             raise NotApplicable(
                 f"{self.method}: not applicable: needs a white-box model; use the adapter hf, or an 'after' correction"
             )
-        if setting.n_slots < 2:
-            raise NotApplicable(f"{self.method}: not applicable: found {setting.n_slots} segment, it needs two")
+        found = setting.n_slots if setting.n_segments is None else setting.n_segments
+        if found < self.least:
+            raise NotApplicable(
+                f"{self.method}: not applicable: found {found} segment in a prompt, it needs {self.least}; "
+                "within_image works on the places inside one image"
+            )
 
     @contextmanager
     def applied(self, model: Model) -> Iterator[Model]:
@@ -165,9 +171,11 @@ def engine_patch(
     return Inside(method=method, opened=opened, order=order, sharing=sharing == "auto")
 
 
-def position_patch(method: str, place: Place) -> Inside:
+def position_patch(method: str, place: Place, *, least: int = 2) -> Inside:
     """A patch of the position ids alone, for ablations: the order of the prompt stays."""
-    return Inside(method=method, opened=lambda model: repositioned(model, place), order="given")
+    return Inside(
+        method=method, opened=lambda model: repositioned(model, place, least=least), order="given", least=least
+    )
 
 
 def canonical(prompt: Prompt) -> tuple[Prompt, tuple[int, ...]]:

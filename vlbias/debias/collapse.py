@@ -14,4 +14,4 @@ SHAPE = "inside"
 def load(**unknown: Any) -> Inside:
     """BaPA (arXiv 2509.21984) without its tuning: an ablation, which may cost accuracy. It takes no options."""
     refuse_unknown("collapse", load, unknown)
-    return position_patch("collapse", patch_positions.collapse)
+    return position_patch("collapse", patch_positions.collapse, least=1)

@@ -14,4 +14,4 @@ SHAPE = "inside"
 def load(**unknown: Any) -> Inside:
     """Concentric positions (CCA, arXiv 2410.15926) without training or mask: an ablation. It takes no options."""
     refuse_unknown("concentric", load, unknown)
-    return position_patch("concentric", patch_positions.concentric)
+    return position_patch("concentric", patch_positions.concentric, least=1)
