@@ -1,14 +1,64 @@
-"""Random attention calls: what a model would hand to an engine."""
+"""Random attention calls, as a model hands them to an engine, and tiny text models of the real architectures."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+import transformers as tf
 from torch import Tensor
 
 from vlbias.attention.contract import Heads, Rotation
 from vlbias.attention.layout import SegmentLayout, from_spans, stacked
+
+SIZE = dict(
+    hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    vocab_size=90, head_dim=8, max_position_embeddings=600, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+)  # fmt: skip
+SLIDING = dict(layer_types=["sliding_attention", "full_attention"], sliding_window=9, query_pre_attn_scalar=8)
+CAPPED = dict(layer_types=["full_attention"] * 2, attn_logit_softcapping=2.0, query_pre_attn_scalar=8)
+YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=32)
+FAMILIES = {
+    "qwen2": (tf.Qwen2ForCausalLM, tf.Qwen2Config, {}),
+    "qwen3 (q/k norm)": (tf.Qwen3ForCausalLM, tf.Qwen3Config, {}),
+    "glm (adjacent pairs, partial)": (tf.GlmForCausalLM, tf.GlmConfig, {"partial_rotary_factor": 0.5}),
+    "gemma2 (softcap)": (tf.Gemma2ForCausalLM, tf.Gemma2Config, {**CAPPED, "attn_implementation": "eager"}),
+    "gemma3 (sliding)": (tf.Gemma3ForCausalLM, tf.Gemma3TextConfig, SLIDING),
+    "llama (yarn)": (tf.LlamaForCausalLM, tf.LlamaConfig, {"rope_parameters": YARN}),
+}
+
+
+@pytest.fixture(scope="session")
+def text_size() -> dict[str, int]:
+    """The size of a tiny text model, by the names of its config."""
+    return dict(SIZE)
+
+
+@pytest.fixture(scope="session")
+def weighted() -> Callable[[torch.nn.Module], torch.nn.Module]:
+    """Gives a model weights large enough for attention to matter."""
+
+    def give(model: torch.nn.Module) -> torch.nn.Module:
+        torch.manual_seed(7)
+        with torch.no_grad():
+            for value in model.parameters():
+                if value.dim() > 1:
+                    value.normal_(0, 0.15)
+        return model.eval()
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def text_model(weighted) -> Callable[..., torch.nn.Module]:
+    """A tiny model of one of `FAMILIES`, by its name there; its size and more can be set."""
+
+    def make(name: str, **more):
+        torch.manual_seed(3)
+        model, config, own = FAMILIES[name]
+        return weighted(model(config(**{**SIZE, **own, **more})))
+
+    return make
 
 
 def turn_to(x_BHLD: Tensor, positions_BL: Tensor, rotation: Rotation) -> Tensor:

@@ -11,65 +11,21 @@ from vlbias.attention.layout import SegmentLayout, Stretch
 from vlbias.attention.patch import patched
 from vlbias.errors import ModelError, NotApplicable
 
-SIZE = dict(
-    hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-    vocab_size=90, head_dim=8, max_position_embeddings=600, bos_token_id=1, eos_token_id=2, pad_token_id=0,
-)  # fmt: skip
 PREFIX, SUFFIX = 5, 6
-YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=32)
 
 
-def weighted(model):
-    """Weights large enough for attention to matter."""
-    torch.manual_seed(7)
-    with torch.no_grad():
-        for value in model.parameters():
-            if value.dim() > 1:
-                value.normal_(0, 0.15)
-    return model.eval()
-
-
-def qwen2(**more):
-    torch.manual_seed(3)
-    return weighted(tf.Qwen2ForCausalLM(tf.Qwen2Config(**{**SIZE, **more})))
-
-
-def llama(**more):
-    return weighted(tf.LlamaForCausalLM(tf.LlamaConfig(**{**SIZE, **more})))
-
-
-def glm():
-    return weighted(tf.GlmForCausalLM(tf.GlmConfig(**SIZE, partial_rotary_factor=0.5)))
-
-
-def qwen3():
-    return weighted(tf.Qwen3ForCausalLM(tf.Qwen3Config(**SIZE)))
-
-
-def gemma2():
-    more = dict(layer_types=["full_attention"] * 2, attn_logit_softcapping=2.0, query_pre_attn_scalar=8)
-    return weighted(tf.Gemma2ForCausalLM(tf.Gemma2Config(**SIZE, **more, attn_implementation="eager")))
-
-
-def gemma3():
-    more = dict(layer_types=["sliding_attention", "full_attention"], sliding_window=9, query_pre_attn_scalar=8)
-    return weighted(tf.Gemma3ForCausalLM(tf.Gemma3TextConfig(**SIZE, **more)))
-
-
-FAMILIES = {
-    "qwen2": qwen2, "qwen3 (q/k norm)": qwen3, "glm (adjacent pairs, partial)": glm, "gemma2 (softcap)": gemma2,
-    "gemma3 (sliding)": gemma3, "llama (yarn)": lambda: llama(rope_parameters=YARN),
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module", params=FAMILIES.values(), ids=FAMILIES)
-def family(request):
-    return request.param()
+@pytest.fixture(
+    scope="module",
+    params=["qwen2", "qwen3 (q/k norm)", "glm (adjacent pairs, partial)", "gemma2 (softcap)", "gemma3 (sliding)",
+            "llama (yarn)"],
+)  # fmt: skip
+def family(request, text_model):
+    return text_model(request.param)
 
 
 @pytest.fixture(scope="module")
-def plain_qwen2():
-    return qwen2()
+def plain_qwen2(text_model):
+    return text_model("qwen2")
 
 
 def texts(lengths, seed=0):
@@ -149,8 +105,8 @@ def test_a_rule_with_ranks_of_content_is_free_of_order(rule, plain_qwen2) -> Non
     assert far(asked(plain_qwen2, ids).logits[:, -SUFFIX:], found[0]) > 1e-3
 
 
-def test_pine_is_free_of_order_on_images_of_smolvlm() -> None:
-    text = dict(model_type="llama", **SIZE)
+def test_pine_is_free_of_order_on_images_of_smolvlm(weighted, text_size) -> None:
+    text = dict(model_type="llama", **text_size)
     vision = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, image_size=28)
     config = tf.SmolVLMConfig(
         text_config=text, vision_config={**vision, "patch_size": 14}, image_token_id=89, scale_factor=2
@@ -215,25 +171,27 @@ def by_definition(model, ids, spans, n_suffix):
 
 
 @pytest.mark.parametrize("lengths", [(7, 12), (7, 12, 4), (7, 12, 4, 9, 3)], ids=len)
-def test_patched_qwen2_equals_the_published_method_in_prefill_and_three_decode_steps(lengths, plain_qwen2) -> None:
+def test_patched_qwen2_equals_the_published_method_in_prefill_and_three_decode_steps(
+    lengths, plain_qwen2, text_model
+) -> None:
     ids, spans = arranged(range(len(lengths)), lengths)
     with torch.no_grad(), patched(plain_qwen2, Pine(), engine=partials.attend, stack=True) as attention:
         attention.expect([spans])
         suffix = asked(plain_qwen2, ids).logits[:, -SUFFIX:]
         told = written(plain_qwen2, ids, count=4)
     steps = torch.stack(told.logits, dim=1)
-    double = qwen2().double()
+    double = text_model("qwen2").double()
     with torch.no_grad():
         expected = by_definition(double, told.sequences[:, :-1], spans, SUFFIX + 3)
     assert float((suffix - expected[:, :SUFFIX]).abs().max()) <= 1e-4
     assert float((steps - expected[:, SUFFIX - 1 :]).abs().max()) <= 1e-4
 
 
-def test_the_triton_engine_inside_a_model_gives_the_logits_of_the_pytorch_one() -> None:
+def test_the_triton_engine_inside_a_model_gives_the_logits_of_the_pytorch_one(text_model) -> None:
     pytest.importorskip("triton")
     if torch.cuda.is_available():
         pytest.skip("the interpreter is for machines without a GPU")
-    model = qwen2(num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1)
+    model = text_model("qwen2", num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1)
     ids, spans = arranged((0, 1), (3, 2))
     found = {}
     for name in ("partials", "triton"):
@@ -289,8 +247,8 @@ def test_one_segment_is_the_model_itself_bit_for_bit(family) -> None:
         assert torch.equal(own, torch.stack(written(family, ids).logits))
 
 
-def test_bf16_moves_no_more_with_order_than_two_implementations_of_plain_attention_differ() -> None:
-    model = qwen2(attn_implementation="sdpa").to(torch.bfloat16)
+def test_bf16_moves_no_more_with_order_than_two_implementations_of_plain_attention_differ(text_model) -> None:
+    model = text_model("qwen2", attn_implementation="sdpa").to(torch.bfloat16)
     found = []
     for order in ORDERS[:4]:
         ids, spans = arranged(order, LENGTHS)
@@ -367,10 +325,12 @@ def test_a_prefill_in_chunks_is_refused_where_it_cuts_the_segments_and_exact_whe
     assert far(whole, rest.logits) <= 1e-5
 
 
-def test_a_model_with_recurrent_layers_is_refused_with_the_reason() -> None:
+def test_a_model_with_recurrent_layers_is_refused_with_the_reason(text_size) -> None:
     more = dict(layer_types=["linear_attention", "full_attention"], linear_num_key_heads=2, linear_num_value_heads=2)
     size = dict(linear_key_head_dim=8, linear_value_head_dim=8, num_experts=2, num_experts_per_tok=1)
-    config = tf.Qwen3NextConfig(**SIZE, **more, **size, moe_intermediate_size=16, shared_expert_intermediate_size=16)
+    config = tf.Qwen3NextConfig(
+        **text_size, **more, **size, moe_intermediate_size=16, shared_expert_intermediate_size=16
+    )
     with pytest.raises(NotApplicable, match="qwen3_next: .*linear_attention.*recurrent"):
         patched(tf.Qwen3NextForCausalLM(config), Pine(), engine=partials.attend).__enter__()
 

@@ -7,47 +7,18 @@ import transformers as tf
 from vlbias.attention.reading import Read, reading
 from vlbias.errors import ModelError, NotApplicable
 
-SIZE = dict(
-    hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-    vocab_size=90, head_dim=8, max_position_embeddings=600, bos_token_id=1, eos_token_id=2, pad_token_id=0,
-)  # fmt: skip
 SPANS = [(5, 12), (12, 20)]
 IDS = torch.randint(3, 90, (1, 26), generator=torch.Generator().manual_seed(2))
 
 
-def weighted(model):
-    torch.manual_seed(7)
-    with torch.no_grad():
-        for value in model.parameters():
-            if value.dim() > 1:
-                value.normal_(0, 0.15)
-    return model.eval()
-
-
-def gemma3():
-    more = dict(layer_types=["sliding_attention", "full_attention"], sliding_window=9, query_pre_attn_scalar=8)
-    return weighted(tf.Gemma3ForCausalLM(tf.Gemma3TextConfig(**SIZE, **more)))
-
-
-def gemma2():
-    more = dict(layer_types=["full_attention"] * 2, attn_logit_softcapping=2.0, query_pre_attn_scalar=8)
-    return weighted(tf.Gemma2ForCausalLM(tf.Gemma2Config(**SIZE, **more, attn_implementation="eager")))
-
-
-FAMILIES = {
-    "qwen2": lambda: weighted(tf.Qwen2ForCausalLM(tf.Qwen2Config(**SIZE))), "gemma3 (sliding)": gemma3,
-    "gemma2 (softcap)": gemma2,
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module", params=FAMILIES.values(), ids=FAMILIES)
-def family(request):
-    return request.param()
+@pytest.fixture(scope="module", params=["qwen2", "gemma2 (softcap)", "gemma3 (sliding)"])
+def family(request, text_model):
+    return text_model(request.param)
 
 
 @pytest.fixture(scope="module")
-def qwen2():
-    return FAMILIES["qwen2"]()
+def qwen2(text_model):
+    return text_model("qwen2")
 
 
 def asked(model, ids=IDS, **more):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -60,6 +60,20 @@ def rows_of(path: Path, *, key: str | None = None) -> list[dict[str, Any]]:
         inside = f" or an object that holds it as {key!r}" if key else ""
         raise BadInput(f"{path}: expected a list of objects{inside}, and one object or more")
     return value
+
+
+def rows_by_id(path: Path, known: Container[str], *, what: str, of: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Where each row stands, its `id` and the row; an unknown id and a second row of an id are errors."""
+    seen: set[str] = set()
+    for n, row in enumerate(rows_of(path), start=1):
+        where = f"{path}: row {n}"
+        name = text(row, "id", where=where)
+        if name not in known:
+            raise BadInput(f"{where}: {what} the unknown id {name!r}; it is no {of} of this data set")
+        if name in seen:
+            raise BadInput(f"{where}: a second {what} {name!r}; keep one")
+        seen.add(name)
+        yield where, name, row
 
 
 def numbers(row: dict[str, Any], name: str, *, count: int, where: str) -> Numbers:
@@ -133,13 +147,7 @@ def predictions(path: Path, targets: Sequence[Target], *, frame: str) -> list[Pr
     """
     known = {t.target_id: t for t in targets}
     made: dict[str, Prediction] = {}
-    for n, row in enumerate(rows_of(path), start=1):
-        where = f"{path}: row {n}"
-        name = text(row, "id", where=where)
-        if name not in known:
-            raise BadInput(f"{where}: prediction for the unknown id {name!r}; it is no target of this data set")
-        if name in made:
-            raise BadInput(f"{where}: a second prediction for {name!r}; keep one")
+    for where, name, row in rows_by_id(path, known, what="prediction for", of="target"):
         made[name] = _prediction(row, known[name], frame=frame, where=where)
     return [made.get(t.target_id, Prediction(target_id=t.target_id, found=None)) for t in targets]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vlbias.errors import BadInput
-from vlbias.formats._predictions import rows_of, text
+from vlbias.formats._predictions import rows_by_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +34,7 @@ def answers(path: Path, questions: Sequence[Question]) -> list[int | None]:
     """
     known = {q.question_id: q for q in questions}
     made: dict[str, int | None] = {}
-    for n, row in enumerate(rows_of(path), start=1):
-        where = f"{path}: row {n}"
-        name = text(row, "id", where=where)
-        if name not in known:
-            raise BadInput(f"{where}: answer to the unknown id {name!r}; it is no question of this data set")
-        if name in made:
-            raise BadInput(f"{where}: a second answer to {name!r}; keep one")
+    for where, name, row in rows_by_id(path, known, what="answer to", of="question"):
         if "answer" not in row:
             raise BadInput(f"{where}: has no answer; give the option's index or text, or null")
         made[name] = _index(row["answer"], known[name].options, where=where)

@@ -62,6 +62,24 @@ class Size:
     encoding: str | None = None
 
 
+def language(size: Size, **rope: Any) -> dict[str, Any]:
+    """The config of the language tower of an organism of Qwen2's kind; `rope` is what a family adds to its rotation."""
+    words = vocabulary()
+    return {
+        "vocab_size": len(words),
+        "hidden_size": size.hidden,
+        "intermediate_size": 2 * size.hidden,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 4096,
+        "bos_token_id": None,
+        "eos_token_id": words[END],
+        "pad_token_id": words[PAD],
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, **rope},
+    }
+
+
 class Family(Protocol):
     """What a file `family_NAME.py` holds. A clip is two frames of 56 x 56; its levels are uint8, C clips, X values."""
 

@@ -16,11 +16,9 @@ from transformers import (
 )
 
 from vlbias.organisms.architecture import (
-    END,
     FRAMES,
     IMAGE,
     MERGE,
-    PAD,
     PATCH_PX,
     PIXEL_MEAN,
     PIXEL_STD,
@@ -28,6 +26,7 @@ from vlbias.organisms.architecture import (
     VIDEO,
     Size,
     chat_template,
+    language,
     tokenizer,
     vocabulary,
 )
@@ -41,20 +40,6 @@ _TOKENS = (_SIDE // MERGE) ** 2  # of one frame, after the model's pooling of 2 
 def model(size: Size) -> Any:
     """A new organism with weights drawn from torch's generator: `LlavaOnevisionForConditionalGeneration`."""
     words = vocabulary()
-    text = {
-        "model_type": "qwen2",
-        "vocab_size": len(words),
-        "hidden_size": size.hidden,
-        "intermediate_size": 2 * size.hidden,
-        "num_hidden_layers": size.layers,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 4096,
-        "bos_token_id": None,
-        "eos_token_id": words[END],
-        "pad_token_id": words[PAD],
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
-    }
     vision = {
         "model_type": "siglip_vision_model",
         "hidden_size": size.vision_hidden,
@@ -66,7 +51,7 @@ def model(size: Size) -> Any:
         "vision_use_head": False,
     }
     config = LlavaOnevisionConfig(
-        text_config=text,
+        text_config={"model_type": "qwen2", **language(size)},
         vision_config=vision,
         image_token_index=words[IMAGE],
         video_token_index=words[VIDEO],

@@ -19,11 +19,9 @@ from transformers import (
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from vlbias.organisms.architecture import (
-    END,
     FRAMES,
     IMAGE,
     MERGE,
-    PAD,
     PATCH_PX,
     PIXEL_MEAN,
     PIXEL_STD,
@@ -33,6 +31,7 @@ from vlbias.organisms.architecture import (
     VISION_START,
     Size,
     chat_template,
+    language,
     tokenizer,
     vocabulary,
 )
@@ -48,25 +47,9 @@ def model(size: Size) -> Any:
     """A new organism with weights drawn from torch's generator: `Qwen2VLForConditionalGeneration`."""
     words = vocabulary()
     half = size.hidden // 4 // 2  # the pairs of dimensions in a head of four
-    text = {
-        "vocab_size": len(words),
-        "hidden_size": size.hidden,
-        "intermediate_size": 2 * size.hidden,
-        "num_hidden_layers": size.layers,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 4096,
-        "bos_token_id": None,
-        "eos_token_id": words[END],
-        "pad_token_id": words[PAD],
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 10000.0,
-            "mrope_section": [half - 2 * (3 * half // 8), 3 * half // 8, 3 * half // 8],
-        },
-    }
+    side = 3 * half // 8
     config = Qwen2VLConfig(
-        text_config=text,
+        text_config=language(size, mrope_section=[half - 2 * side, side, side]),
         vision_config=vision(size),
         image_token_id=words[IMAGE],
         video_token_id=words[VIDEO],
