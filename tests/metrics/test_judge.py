@@ -1,9 +1,11 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from vlbias.answers import Answer, Failure, Outcome, asked
 from vlbias.metrics import judge
@@ -84,6 +86,37 @@ def test_the_home_field_is_told_whatever_the_candidates_are_worth() -> None:
     home = measured(verdicts(choose, clips=800))["judge_home_field", "all", None]
     assert home.low < 0.6 < home.high and home.high - home.low < 0.5
     assert home.n == 800 and "pairs both first" in home.notes[0]
+
+
+def stuck_at_first(first: int, second: int) -> list[Outcome]:
+    """Of 60 pairs, so many verdicts fall on the first place in both orders, and on the second; others on candidates."""
+    rows = verdicts(lambda t: t.gold_displayed, clips=60)
+    kept = {p: k for k, p in enumerate(dict.fromkeys(r.asked.probe_id for r in rows))}
+    places = [0] * first + [1] * second
+    return [
+        replace(r, chosen=r.asked.option_order[places[k]]) if (k := kept[r.asked.probe_id]) < len(places) else r
+        for r in rows
+    ]
+
+
+def test_the_interval_of_the_home_field_is_that_of_a_share_of_independent_pairs() -> None:
+    home = measured(stuck_at_first(24, 12))["judge_home_field", "all", None]
+    score = stats.binomtest(24, 36).proportion_ci(method="wilson")
+    assert (home.low, home.high) == pytest.approx([0.5 * math.log(v / (1 - v)) for v in (score.low, score.high)])
+    assert home.reference.p_value == pytest.approx(
+        stats.binomtest(24, 36).pvalue - stats.binom.pmf(24, 36, 0.5), abs=1e-12
+    )
+
+
+def test_pairs_of_one_clip_count_as_one_where_they_agree_and_a_home_field_without_end_has_an_interval() -> None:
+    rows = stuck_at_first(24, 12)
+    number = {p: k for k, p in enumerate(dict.fromkeys(r.asked.probe_id for r in rows))}
+    shared = [replace(r, asked=replace(r.asked, cluster_id=f"c{number[r.asked.probe_id] // 6}")) for r in rows]
+    wide, narrow = (measured(some)["judge_home_field", "all", None] for some in (shared, rows))
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    assert wide.reference.p_value == pytest.approx(44 / 64)  # 4 of 6 clips on one side, by 64 exchanges
+    all_first = measured(stuck_at_first(20, 0))["judge_home_field", "all", None]
+    assert 0 < all_first.low < all_first.value < all_first.high and all_first.reference.p_value < 1e-4
 
 
 def test_three_candidates_have_shares_at_three_places_and_no_home_field() -> None:

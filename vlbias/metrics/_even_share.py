@@ -10,7 +10,8 @@ import numpy as np
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, cluster_sums
 from vlbias.metrics._means import mean_estimate
-from vlbias.metrics._resample import p_at_least, reference, rotations, variant_sums
+from vlbias.metrics._place_test import TURNED, place_test
+from vlbias.metrics._resample import reference
 
 
 def above_even(
@@ -21,21 +22,18 @@ def above_even(
     rng: np.random.Generator,
     bounds: tuple[float, float],
 ) -> list[Estimate]:
-    """One estimate per place: the mean of `excess_NK`, which is 0 at every place where none is liked.
+    """One estimate per place: the mean of `excess_NK`, which sums to 0 over places and is 0 at all where none is liked.
 
     The reference rotates or mirrors the places of each cluster, as if all that it holds had stood elsewhere; p-values
-    are of the largest excess over the places (max-T), None where there is one cluster.
+    are adjusted over the places (max-T), None where there is one cluster.
     """
     n_places = excess_NK.shape[1]
     cluster_N = np.unique(list(clusters), return_inverse=True)[1].reshape(-1)
-    sums_GK = cluster_sums(excess_NK, cluster_N)
-    null_BK = variant_sums(sums_GK[:, rotations(n_places)], rng=rng) / len(excess_NK)
-    largest_B = np.abs(null_BK).max(axis=1)
-    several = len(sums_GK) > 1
+    p_P, null_BP = place_test(cluster_sums(excess_NK, cluster_N), rng=rng)
+    several = len(set(clusters)) > 1
     out = []
-    for place, value in enumerate(excess_NK.mean(axis=0).tolist()):
-        p_value = p_at_least(largest_B, abs(value)) if several else None
-        null = reference(null_BK[:, place], p_value=p_value, method="places rotated or mirrored within clusters")
+    for place, p_value in enumerate(p_P.tolist()):
+        null = reference(null_BP[:, place] / len(excess_NK), p_value=p_value if several else None, method=TURNED)
         one = replace(blank, slot=place, adjusted=f"max-T over {n_places} places" if several else None)
         out.append(mean_estimate(one, excess_NK[:, place], clusters, rng=rng, bounds=bounds, reference=null))
     return out

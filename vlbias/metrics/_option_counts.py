@@ -10,6 +10,7 @@ import numpy as np
 from vlbias.answers import Answer
 from vlbias.metrics._blocks import Floats, Ints
 from vlbias.metrics._resample import bootstrap_sums, rotations, variant_sums
+from vlbias.metrics._spread_interval import Spread
 
 RIGHT, GOLD, CHOSEN = 0, 1, 2
 BINS = 10
@@ -60,6 +61,17 @@ def with_gold_everywhere(sums_BCP: Floats) -> Floats:
     return sums_BCP[np.all(sums_BCP[:, GOLD] > 0, axis=1)]
 
 
+def excess(table_GCP: Floats, channel: int) -> Floats:
+    """What each place of each cluster has above the mean of its places, [cluster, place].
+
+    Of choices, or of right answers above those that the recall over all places would give.
+    """
+    value_GP = table_GCP[:, channel]
+    if channel == RIGHT:
+        value_GP = value_GP - table_GCP[:, GOLD] * value_GP.sum() / table_GCP[:, GOLD].sum()
+    return np.asarray(value_GP - value_GP.mean(axis=1, keepdims=True))
+
+
 def recall(sums_BCP: Floats) -> Floats:
     """The share of right answers among those with gold at each place, in percent, [draws, place]."""
     return np.asarray(100 * sums_BCP[:, RIGHT] / sums_BCP[:, GOLD])
@@ -71,37 +83,58 @@ def share(sums_BCP: Floats) -> Floats:
     return np.asarray(100 * chosen_BP / chosen_BP.sum(axis=1, keepdims=True))
 
 
-def rstd(sums_BCP: Floats) -> Floats:
-    """The standard deviation (ddof 0) of recall over places, in points (Zheng et al. 2024)."""
-    return np.asarray(recall(sums_BCP).std(axis=1))
+def recall_deviation(sums_BCP: Floats) -> Floats:
+    """Recall of each place less the mean of the places, in points, [draws, place]."""
+    recall_BP = recall(sums_BCP)
+    return np.asarray(recall_BP - recall_BP.mean(axis=1, keepdims=True))
 
 
-def kl(sums_BCP: Floats) -> Floats:
-    """The divergence of the shares of choices from uniform, in nats."""
-    share_BP = share(sums_BCP) / 100
+def share_deviation(sums_BCP: Floats) -> Floats:
+    """The share of choices of each place less an even share, 0..1, [draws, place]."""
+    return np.asarray(share(sums_BCP) / 100 - 1 / sums_BCP.shape[2])
+
+
+def divergence(deviation_BP: Floats) -> Floats:
+    """The divergence from uniform of shares that are an even share and these deviations, in nats, [draws]."""
+    n_places = deviation_BP.shape[1]
+    share_BP = np.maximum(deviation_BP + 1 / n_places, 0.0)
     safe_BP = np.where(share_BP > 0, share_BP, 1.0)
-    return np.asarray((share_BP * np.log(safe_BP * share_BP.shape[1])).sum(axis=1))
+    return np.asarray((share_BP * np.log(safe_BP * n_places)).sum(axis=1))
+
+
+def root_mean_square(deviation_BP: Floats) -> Floats:
+    """The standard deviation (ddof 0) of what lies so far from its mean, [draws]."""
+    return np.asarray(np.sqrt(np.einsum("bp,bp->b", deviation_BP, deviation_BP) / deviation_BP.shape[1]))
 
 
 def ece(sums_BCP: Floats) -> Floats:
     """The classwise expected calibration error, a class being a place, in points (Kull et al. 2019, equation 3)."""
-    return _per_answer(sums_BCP, sums_BCP[:, 3 + BINS :])
+    n_B, n_places = sums_BCP[:, CHOSEN].sum(axis=1), sums_BCP.shape[2]
+    return np.asarray(100 * np.abs(sums_BCP[:, 3 + BINS :]).sum(axis=(1, 2)) / (n_places * n_B))
 
 
-def ece_of_places(sums_BCP: Floats) -> Floats:
-    """The calibration error that is left, in points, once each tenth is recalibrated without a look at places.
+def gap_deviation(sums_BCP: Floats) -> Floats:
+    """The error of each tenth of probability and place less that of the tenth over all places, [draws, tenths * P].
 
-    Ours: a model that is too sure alike at every place has a large `ece` and none of this.
+    In points, each weighted by its share of the answers and places, so that their absolute values sum to what is left
+    of the calibration error once each tenth is recalibrated without a look at places.
     """
     n_BTP, gap_BTP = sums_BCP[:, 3 : 3 + BINS], sums_BCP[:, 3 + BINS :]
     n_BT1 = n_BTP.sum(axis=2, keepdims=True)
     mean_BT1 = gap_BTP.sum(axis=2, keepdims=True) / np.where(n_BT1 > 0, n_BT1, 1.0)
-    return _per_answer(sums_BCP, gap_BTP - n_BTP * mean_BT1)
+    answers_B11 = sums_BCP[:, CHOSEN].sum(axis=1)[:, None, None]
+    left_BTP = 100 * (gap_BTP - n_BTP * mean_BT1) / (sums_BCP.shape[2] * answers_B11)
+    return np.asarray(left_BTP.reshape(len(sums_BCP), -1))
 
 
-def _per_answer(sums_BCP: Floats, gap_BTP: Floats) -> Floats:
-    n_B, n_places = sums_BCP[:, CHOSEN].sum(axis=1), sums_BCP.shape[2]
-    return np.asarray(100 * np.abs(gap_BTP).sum(axis=(1, 2)) / (n_places * n_B))
+def absolute_sum(deviation_BD: Floats) -> Floats:
+    """The sum of absolute values, [draws]."""
+    return np.asarray(np.abs(deviation_BD).sum(axis=1))
+
+
+rstd = Spread(deviation=recall_deviation, size=root_mean_square)
+kl = Spread(deviation=share_deviation, size=divergence)
+ece_of_places = Spread(deviation=gap_deviation, size=absolute_sum)
 
 
 def _has_scores(answer: Answer) -> bool:

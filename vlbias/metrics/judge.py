@@ -13,7 +13,9 @@ from vlbias.answers import Answer, Outcome
 from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import rows
 from vlbias.metrics._even_share import above_even
+from vlbias.metrics._intervals import Limits, score_interval, t_quantile
 from vlbias.metrics._means import mean_estimate
+from vlbias.metrics._resample import p_at_least, sign_flips
 
 Verdicts = Mapping[str, Sequence[Answer]]
 LEVELS = ("letter", "content", "correctness")
@@ -44,7 +46,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     whole = {p: plain[p] for p in sorted(plain) if _complete(plain[p])}
     lost = len(asked) - len(whole)
     notes = (f"{lost} of {len(asked)} probes lack one verdict in every rotation; left out",) if lost else ()
-    out = [*_shares(whole, notes, rng=rng), *_flips(whole, notes, rng=rng), _home_field(whole, notes)]
+    out = [*_shares(whole, notes, rng=rng), *_flips(whole, notes, rng=rng), _home_field(whole, notes, rng=rng)]
     for phrase in sorted(swayed):
         out += _phrase(phrase, swayed[phrase], plain, rng=rng)
     return out
@@ -82,12 +84,13 @@ def _flips(whole: Verdicts, notes: tuple[str, ...], *, rng: np.random.Generator)
     return out
 
 
-def _home_field(whole: Verdicts, notes: tuple[str, ...]) -> Estimate:
+def _home_field(whole: Verdicts, notes: tuple[str, ...], *, rng: np.random.Generator) -> Estimate:
     """The advantage of the first place in log-odds, for pairs: logit P(first wins) = quality + gamma.
 
     Among the pairs whose two verdicts fall on one place, the odds of both-first to both-second are exp(2 gamma)
     whatever the candidates are worth, so gamma is half the log of their ratio, 1/2 added to each count (Haldane). The
-    interval is a t interval, widened by the design effect of the clusters; the p-value is exact, two-sided mid-p.
+    interval is half the logit of the score interval of the share that is both-first (Wilson 1927). The p-value is
+    two-sided: mid-p of a binomial, or of first and second exchanged in whole clips where clips hold several pairs.
     """
     blank = {"metric": "judge_home_field", "unit": "log-odds"}
     pairs = [vs for vs in whole.values() if vs[0].asked.n_options == 2]
@@ -96,30 +99,51 @@ def _home_field(whole: Verdicts, notes: tuple[str, ...]) -> Estimate:
     if not stuck:
         note = "no pair" if not pairs else "no pair whose verdicts fall on one place"
         return Estimate(**blank, n=len(pairs), notes=(note, *notes))  # type: ignore[arg-type]
-    value = 0.5 * math.log((first + 0.5) / (second + 0.5))
-    n_clusters = len({cluster for cluster, _ in stuck})
-    half: float | None = None
-    if n_clusters > 1:
-        error = 0.5 * math.sqrt((1 / (first + 0.5) + 1 / (second + 0.5)) * _design_effect(stuck))
-        half = float(stats.t.ppf(0.975, n_clusters - 1)) * error
+    limits, interval = _home_limits(stuck)
+    low, high = limits if limits is not None else (None, None)
     return Estimate(
         **blank,  # type: ignore[arg-type]
-        value=value,
-        low=None if half is None else value - half,
-        high=None if half is None else value + half,
-        interval="not available: one cluster" if half is None else f"t, {n_clusters - 1} degrees of freedom, clustered",
+        value=_half_log_odds(first, second),
+        low=low,
+        high=high,
+        interval=interval,
         n=len(pairs),
-        clusters=n_clusters,
-        reference=Reference(mean=0.0, low=0.0, high=0.0, p_value=_mid_p(first, second), method="binomial, mid-p"),
+        clusters=len({cluster for cluster, _ in stuck}),
+        reference=_no_home_field(stuck, rng=rng),
         notes=(f"{first} pairs both first, {second} both second, {len(pairs) - len(stuck)} on one candidate", *notes),
     )
+
+
+def _half_log_odds(first: int, second: int) -> float:
+    return 0.5 * math.log((first + 0.5) / (second + 0.5))
+
+
+def _home_limits(stuck: Sequence[tuple[str, bool]]) -> tuple[Limits | None, str]:
+    """The 95 % interval in log-odds, and how it was made or why there is none.
+
+    Pairs of clips of their own are independent trials; where clips hold several, the variance is that between clips
+    (never less than of independent pairs), with t. Where all pairs fall on one place the score interval has no end, and
+    the normal interval of the log of the odds, 1/2 added to each count, stands in.
+    """
+    n, n_clusters = len(stuck), len({cluster for cluster, _ in stuck})
+    if n_clusters < 2:
+        return None, "not available: one cluster"
+    first = sum(at for _, at in stuck)
+    alone = n_clusters == n
+    z = float(stats.norm.ppf(0.975)) if alone else t_quantile(n_clusters)
+    if first in (0, n):
+        value, half = _half_log_odds(first, n - first), z * 0.5 * math.sqrt(1 / (first + 0.5) + 1 / (n - first + 0.5))
+        return (value - half, value + half), "normal, of the log of the odds; every pair falls on one place"
+    share = first / n
+    se = math.sqrt(share * (1 - share) / n * (1.0 if alone else _design_effect(stuck)))
+    low, high = score_interval(share, se, z=z)
+    how = "score interval of a share" if alone else f"score interval with t({n_clusters - 1}), clustered"
+    return (0.5 * math.log(low / (1 - low)), 0.5 * math.log(high / (1 - high))), f"half the logit of the {how}"
 
 
 def _design_effect(stuck: Sequence[tuple[str, bool]]) -> float:
     """The variance of a share between clusters over that of independent pairs, at least 1."""
     share = sum(at for _, at in stuck) / len(stuck)
-    if share in (0.0, 1.0):
-        return 1.0
     sums: dict[str, float] = defaultdict(float)
     for cluster, at in stuck:
         sums[cluster] += at - share
@@ -127,9 +151,18 @@ def _design_effect(stuck: Sequence[tuple[str, bool]]) -> float:
     return max(1.0, g / (g - 1) * sum(s * s for s in sums.values()) / (len(stuck) * share * (1 - share)))
 
 
-def _mid_p(first: int, second: int) -> float:
-    n, k = first + second, min(first, second)
-    return float(min(1.0, 2 * stats.binom.cdf(k, n, 0.5) - stats.binom.pmf(k, n, 0.5)))
+def _no_home_field(stuck: Sequence[tuple[str, bool]], *, rng: np.random.Generator) -> Reference:
+    by_cluster: dict[str, int] = defaultdict(int)
+    for cluster, at in stuck:
+        by_cluster[cluster] += 1 if at else -1
+    if len(by_cluster) == len(stuck):
+        n, k = len(stuck), min(sum(at for _, at in stuck), sum(not at for _, at in stuck))
+        p_value = float(min(1.0, 2 * stats.binom.cdf(k, n, 0.5) - stats.binom.pmf(k, n, 0.5)))
+        return Reference(mean=0.0, low=0.0, high=0.0, p_value=p_value, method="binomial, mid-p")
+    excess_G1 = np.array(list(by_cluster.values()), dtype=np.float64)[:, None]
+    null_B = np.abs(sign_flips(excess_G1, rng=rng)[:, 0])
+    p = p_at_least(null_B, abs(float(excess_G1.sum()))) if len(by_cluster) > 1 else None
+    return Reference(mean=0.0, low=0.0, high=0.0, p_value=p, method="first and second exchanged within clusters")
 
 
 def _phrase(

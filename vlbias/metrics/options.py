@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -15,9 +15,12 @@ from vlbias.metrics._blocks import Floats, cluster_sums, rows
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._multiplicity import over_tasks
 from vlbias.metrics._option_counts import (
+    CHOSEN,
+    RIGHT,
     counts,
     ece,
     ece_of_places,
+    excess,
     kl,
     recall,
     resampled,
@@ -26,12 +29,12 @@ from vlbias.metrics._option_counts import (
     turned,
     with_gold_everywhere,
 )
+from vlbias.metrics._place_test import TURNED, place_test
 from vlbias.metrics._resample import BOOTSTRAP_DRAWS, p_at_least, percentile, reference, sign_flips
+from vlbias.metrics._spread_interval import INVERTED, Spread, limits_above_reference
 
-ROTATED = "displayed places rotated or mirrored within clusters"
 FLIPPED = "sign of each cluster's mean change flipped"
 BASIC = f"cluster bootstrap, basic, {BOOTSTRAP_DRAWS} draws, cut at 0; read it with the reference"
-CENTRED = f"cluster bootstrap, basic about the mean of the draws, {BOOTSTRAP_DRAWS} draws"
 SAME = Reference(mean=100.0, low=100.0, high=100.0, p_value=None, method="by definition, for a model without noise")
 NEVER = Reference(mean=0.0, low=0.0, high=0.0, p_value=None, method="by definition, for a model without noise")
 NAMES = (
@@ -46,7 +49,7 @@ NAMES = (
     "option_accuracy_change",
     "option_prediction_change",
 )
-SUMMARIES = MappingProxyType(
+SUMMARIES: Mapping[str, tuple[Callable[[Floats], Floats], str]] = MappingProxyType(
     {
         "option_rstd": (rstd, "points"),
         "option_kl": (kl, "nats"),
@@ -89,7 +92,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         drawn = resampled(table, rng=rng) if len(table) > 1 else None
         if whole:
             null, drawn = with_gold_everywhere(null), None if drawn is None else with_gold_everywhere(drawn)
-        out += _per_place(observed, null, drawn, blank=blank, whole=whole)
+        out += _per_place(table, null, drawn, blank=blank, whole=whole, rng=rng)
         out += _summaries(observed, null, drawn, blank=blank, whole=whole)
         out += _changes(mine, blank, rng=rng)
     return over_tasks(out)
@@ -135,26 +138,26 @@ def _groups(found: Sequence[Answer | Failure]) -> tuple[list[list[Answer]], tupl
 
 
 def _per_place(
-    observed_1CP: Floats, null_BCP: Floats, drawn_BCP: Floats | None, *, blank: Estimate, whole: bool
-) -> list[Estimate]:
+    table_GCP: Floats, null_BCP: Floats, drawn_BCP: Floats | None, *, blank: Estimate, whole: bool,
+    rng: np.random.Generator,
+) -> list[Estimate]:  # fmt: skip
     """Recall of each place, where gold stands at every place, and the share of choices of each."""
     out = []
-    for metric, of in (("option_recall", recall), ("option_share", share)):
+    for metric, of, channel in (("option_recall", recall, RIGHT), ("option_share", share, CHOSEN)):
         if metric == "option_recall" and not whole:
             out.append(replace(blank, metric=metric, notes=(NOT_WHOLE, *blank.notes)))
             continue
-        value_P, null_BP = of(observed_1CP)[0], of(null_BCP)
+        value_P, null_BP = of(table_GCP.sum(axis=0)[None])[0], of(null_BCP)
         drawn_BP = None if drawn_BCP is None else of(drawn_BCP)
-        largest_B = np.abs(null_BP - value_P.mean()).max(axis=1)
+        p_P, _ = place_test(excess(table_GCP, channel), rng=rng)
         for place, value in enumerate(value_P.tolist()):
-            p_value = p_at_least(largest_B, abs(value - float(value_P.mean())))
             one = replace(
                 blank,
                 metric=metric,
                 slot=place,
                 value=value,
                 adjusted=f"max-T over {len(value_P)} places",
-                reference=reference(null_BP[:, place], p_value=p_value, method=ROTATED),
+                reference=reference(null_BP[:, place], p_value=float(p_P[place]), method=TURNED),
             )
             out.append(_percentile(one, None if drawn_BP is None else drawn_BP[:, place], bounds=(0.0, 100.0)))
     return out
@@ -170,45 +173,59 @@ def _summaries(
         one = replace(blank, metric=metric, unit=unit)
         if not whole or not (scored or of in (rstd, kl)):
             out.append(replace(one, notes=(NO_SCORES if whole else NOT_WHOLE, *blank.notes)))
-            continue
-        value, null_B = float(of(observed_1CP)[0]), of(null_BCP)
-        p_value = None if of is ece else p_at_least(null_B, value)
-        one = replace(one, value=value, reference=reference(null_B, p_value=p_value, method=ROTATED))
-        drawn_B = None if drawn_BCP is None else of(drawn_BCP)
-        # Its p-value is that of the line above it; twice told, it would count twice where p-values are adjusted.
-        above = replace(
-            one,
-            metric=f"{metric}_above_reference",
-            value=value - float(null_B.mean()),
-            reference=reference(null_B - null_B.mean(), p_value=None, method=ROTATED),
-        )
-        if drawn_B is None or np.ptp(drawn_B) < 1e-9:
-            why = f"not available: {'one cluster' if drawn_B is None else CONSTANT}"
-            found = [replace(one, interval=why), replace(above, interval=why)]
+        elif isinstance(of, Spread):
+            out += _spread(one, of, observed_1CP, null_BCP, drawn_BCP)
         else:
-            low, high = np.quantile(drawn_B, [0.025, 0.975])
-            limits = max(0.0, float(2 * value - high)), max(0.0, float(2 * value - low))
-            found = [replace(one, low=limits[0], high=limits[1], interval=BASIC), _above(above, drawn_B)]
-        out += found[:1] if of is ece else found  # turning places hardly changes it: it sees more than places
+            value, null_B = float(of(observed_1CP)[0]), of(null_BCP)
+            # Turning places hardly changes it, as it sees more than places: no p-value.
+            one = replace(one, value=value, reference=reference(null_B, p_value=None, method=TURNED))
+            out.append(_basic(one, None if drawn_BCP is None else of(drawn_BCP)))
     return out
 
 
-def _above(one: Estimate, drawn_B: Floats) -> Estimate:
-    """The interval of a spread less its reference: as far to each side as the draws lie from their own mean.
+def _spread(
+    blank: Estimate, of: Spread, observed_1CP: Floats, null_BCP: Floats, drawn_BCP: Floats | None
+) -> list[Estimate]:
+    """A spread, and what it is above its reference; the two have one interval, the reference's mean apart."""
+    value, null_B = float(of(observed_1CP)[0]), of(null_BCP)
+    mean = float(null_B.mean())
+    one = replace(blank, value=value, reference=reference(null_B, p_value=p_at_least(null_B, value), method=TURNED))
+    # Its p-value is that of the line above it; twice told, it would count twice where p-values are adjusted.
+    left = reference(null_B - mean, p_value=None, method=TURNED)
+    above = replace(one, metric=f"{blank.metric}_above_reference", value=value - mean, reference=left)
+    drawn_BD = None if drawn_BCP is None else of.deviation(drawn_BCP)
+    why = _no_interval(None if drawn_BD is None else of.size(drawn_BD))
+    if why or drawn_BD is None or blank.clusters is None:
+        return [replace(one, interval=why), replace(above, interval=why)]
+    deviation_D = of.deviation(observed_1CP)[0]
+    low, high = limits_above_reference(of.size, deviation_D, drawn_BD, null_B, n_clusters=blank.clusters)
+    raw = max(0.0, mean + low), max(0.0, mean + high)
+    return [
+        replace(one, low=raw[0], high=raw[1], interval=f"{INVERTED}, cut at 0; read it with the reference"),
+        replace(above, low=low, high=high, interval=INVERTED),
+    ]
 
-    The draws carry the noise of the questions twice, so their mean is too high by about the reference; centred on it
-    they tell the width alone.
-    """
-    assert one.value is not None
-    low, high = np.quantile(drawn_B - drawn_B.mean(), [0.025, 0.975])
-    return replace(one, low=one.value - float(high), high=one.value - float(low), interval=CENTRED)
+
+def _basic(one: Estimate, drawn_B: Floats | None) -> Estimate:
+    why = _no_interval(drawn_B)
+    if why or drawn_B is None or one.value is None:
+        return replace(one, interval=why)
+    low, high = np.quantile(drawn_B, [0.025, 0.975])
+    limits = max(0.0, float(2 * one.value - high)), max(0.0, float(2 * one.value - low))
+    return replace(one, low=limits[0], high=limits[1], interval=BASIC)
+
+
+def _no_interval(drawn_B: Floats | None) -> str:
+    """Why there is no interval; empty where there is one."""
+    if drawn_B is None:
+        return "not available: one cluster"
+    return f"not available: {CONSTANT}" if np.ptp(drawn_B) < 1e-9 else ""
 
 
 def _percentile(one: Estimate, drawn_B: Floats | None, *, bounds: tuple[float, float]) -> Estimate:
-    if drawn_B is None or one.value is None or one.clusters is None:
-        return replace(one, interval="not available: one cluster")
-    if np.ptp(drawn_B) < 1e-9:
-        return replace(one, interval=f"not available: {CONSTANT}")
+    why = _no_interval(drawn_B)
+    if why or drawn_B is None or one.value is None or one.clusters is None:
+        return replace(one, interval=why)
     low, high = percentile(drawn_B, one.value, n_clusters=one.clusters, bounds=bounds)
     how = f"cluster bootstrap, percentile, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
     return replace(one, low=low, high=high, interval=how)
