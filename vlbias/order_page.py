@@ -32,9 +32,10 @@ KINDS = {
     "options": (
         "The odds of letters",
         "60 questions of 30 clips in the four rotations of their options, right in 60 %. The odds multiply the chance "
-        "of the option displayed at each place. Each answer has luck of its own; with *shared luck* the four answers "
-        "to a question share it, so places differ less than chance makes them and the tests are on the safe side. "
-        "What is found at single places is adjusted over the four (max-T).",
+        "of the option displayed at each place. Each answer has luck of its own. Where luck is *mostly shared*, the "
+        "correlation of the luck of the four answers to a question is .85; where it is *shared*, a question is right "
+        "in all four orders or in none, so recall is the same at every place of every run and nothing can be found. "
+        "What is found at single places is adjusted over the four (max-T); *any place* is the chance of a finding.",
     ),
     "judge": (
         "The home field of a judge",

@@ -46,7 +46,8 @@ class Case:
     """A responder, the trials it answers, and what should come back.
 
     `planted` says in words what it prefers; `effect` is False where it prefers nothing. With `own_luck` each answer
-    has luck of its own; without, the answers to one question in several orders of its options share it.
+    has luck of its own, or a part of it; without, the answers to one question in several orders of its options share
+    all of it.
     """
 
     kind: str
@@ -102,8 +103,8 @@ def cases() -> tuple[Case, ...]:
     odds = [(1, 1, 1, 1), (2, 1, 1, 1), (3, 2, 1, 1)]
     return (
         *(_conflict(head, decay) for head, decay in heads),
-        *(_letters(prior, own_luck=True) for prior in odds),
-        _letters(odds[0], own_luck=False),
+        *(_letters(prior, luck="own") for prior in odds),
+        *(_letters(odds[0], luck=luck) for luck in ("mostly shared", "shared")),
         *(_judge(gamma) for gamma in (0.0, 0.5, -0.9)),
     )
 
@@ -213,7 +214,7 @@ def _conflict(head: float, decay: float) -> Case:
     )
 
 
-def _letters(prior: tuple[int, ...], *, own_luck: bool) -> Case:
+def _letters(prior: tuple[int, ...], *, luck: str) -> Case:
     """Odds that multiply the chance of the option displayed at each place; right in 60 % without them."""
     recall_P, share_P = _by_place(np.array(prior, dtype=np.float64), accuracy=0.6)
     effect = len(set(prior)) > 1
@@ -223,21 +224,20 @@ def _letters(prior: tuple[int, ...], *, own_luck: bool) -> Case:
         for name, truth_P in (("option_recall", recall_P), ("option_share", share_P))
         for place, truth in enumerate(truth_P)
     ]
-    figures += [Figure(metric=name, any_place=True) for name in ("option_recall", "option_share")]
+    figures.append(Figure(metric="option_share", any_place=True))
     spreads = ("option_rstd", "option_kl", "option_ece_of_places")
-    if own_luck:  # with shared luck recall is the same at all places of one prior, and has no spread to speak of
-        figures += [Figure(metric=name) for name in spreads]
-    if own_luck and not effect:
-        figures += [Figure(metric=f"{name}_above_reference", truth=0.0) for name in spreads]
+    if luck != "shared":  # there recall is the same at all places by construction, and nothing is left to test
+        figures += [Figure(metric="option_recall", any_place=True), *(Figure(metric=name) for name in spreads)]
+        figures += [Figure(metric=f"{name}_above_reference", truth=0.0) for name in spreads if not effect]
     return Case(
         kind="options",
-        planted=odds if own_luck else f"{odds}, shared luck",
-        arguments={"accuracy": 0.6, "prior": odds},
+        planted=odds if luck == "own" else f"{odds}, luck {luck}",
+        arguments={"accuracy": 0.6, "prior": odds, **({"noise": "sticky"} if luck == "mostly shared" else {})},
         figures=tuple(figures),
         metric="options",
         limit=60,
         effect=effect,
-        own_luck=own_luck,
+        own_luck=luck != "shared",
     )
 
 

@@ -11,7 +11,7 @@ from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, cluster_sums
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._place_test import TURNED, place_test
-from vlbias.metrics._resample import reference
+from vlbias.metrics._resample import Resampling, reference
 
 
 def above_even(
@@ -29,7 +29,7 @@ def above_even(
     """
     n_places = excess_NK.shape[1]
     cluster_N = np.unique(list(clusters), return_inverse=True)[1].reshape(-1)
-    p_P, null_BP = place_test(cluster_sums(excess_NK, cluster_N), rng=rng)
+    p_P, null_BP = place_test(cluster_sums(excess_NK, cluster_N), drawn=Resampling(rng))
     several = len(set(clusters)) > 1
     out = []
     for place, p_value in enumerate(p_P.tolist()):

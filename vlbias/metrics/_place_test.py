@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from vlbias.metrics._blocks import Floats
-from vlbias.metrics._resample import p_at_least, rotations, variant_sums
+from vlbias.metrics._resample import Resampling, p_at_least, rotations
 
 TURNED = "places rotated or mirrored within clusters"
 
 
-def place_test(excess_GP: Floats, *, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def place_test(excess_GP: Floats, *, drawn: Resampling) -> tuple[Floats, Floats]:
     """P-values [P], adjusted over the places (max-T), and the sums over clusters when places are turned, [draws, P].
 
     `excess_GP` are sums over each cluster of what a place has above the mean of the places. The statistic is the sum
@@ -19,7 +19,7 @@ def place_test(excess_GP: Floats, *, rng: np.random.Generator) -> tuple[Floats, 
     8 % of such runs are false alarms.
     """
     turned_GMP = excess_GP[:, rotations(excess_GP.shape[1])]
-    null_B2P = variant_sums(np.concatenate([turned_GMP, turned_GMP**2], axis=2), rng=rng)
+    null_B2P = drawn.variants(np.concatenate([turned_GMP, turned_GMP**2], axis=2))
     null_BP, square_BP = np.split(null_B2P, 2, axis=1)
     largest_B = _studentised(null_BP, square_BP).max(axis=1)
     observed_P = _studentised(excess_GP.sum(axis=0), (excess_GP**2).sum(axis=0))

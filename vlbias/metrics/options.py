@@ -30,7 +30,7 @@ from vlbias.metrics._option_counts import (
     with_gold_everywhere,
 )
 from vlbias.metrics._place_test import TURNED, place_test
-from vlbias.metrics._resample import BOOTSTRAP_DRAWS, p_at_least, percentile, reference, sign_flips
+from vlbias.metrics._resample import BOOTSTRAP_DRAWS, Resampling, p_at_least, percentile, reference, sign_flips
 from vlbias.metrics._spread_interval import INVERTED, Spread, limits_above_reference
 
 FLIPPED = "sign of each cluster's mean change flipped"
@@ -81,18 +81,18 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     if not groups:
         why = "no question was answered in two or more orders of its options; ask with option orders"
         return [Estimate(metric=name, unit="points", notes=(why, *notes)) for name in NAMES]
-    out = []
+    out, draws = [], Resampling(rng)
     for task, mine in _parts(groups):
         table = counts([answer for group in mine for answer in group])
         blank = Estimate(metric="", task=task, unit="points", n=sum(map(len, mine)), clusters=len(table),
                          notes=notes)  # fmt: skip
         observed = table.sum(axis=0)[None]
         whole = bool(len(with_gold_everywhere(observed)))
-        null = turned(table, rng=rng)
-        drawn = resampled(table, rng=rng) if len(table) > 1 else None
+        null = turned(table, drawn=draws)
+        drawn = resampled(table, drawn=draws) if len(table) > 1 else None
         if whole:
             null, drawn = with_gold_everywhere(null), None if drawn is None else with_gold_everywhere(drawn)
-        out += _per_place(table, null, drawn, blank=blank, whole=whole, rng=rng)
+        out += _per_place(table, null, drawn, blank=blank, whole=whole, draws=draws)
         out += _summaries(observed, null, drawn, blank=blank, whole=whole)
         out += _changes(mine, blank, rng=rng)
     return over_tasks(out)
@@ -139,7 +139,7 @@ def _groups(found: Sequence[Answer | Failure]) -> tuple[list[list[Answer]], tupl
 
 def _per_place(
     table_GCP: Floats, null_BCP: Floats, drawn_BCP: Floats | None, *, blank: Estimate, whole: bool,
-    rng: np.random.Generator,
+    draws: Resampling,
 ) -> list[Estimate]:  # fmt: skip
     """Recall of each place, where gold stands at every place, and the share of choices of each."""
     out = []
@@ -149,7 +149,7 @@ def _per_place(
             continue
         value_P, null_BP = of(table_GCP.sum(axis=0)[None])[0], of(null_BCP)
         drawn_BP = None if drawn_BCP is None else of(drawn_BCP)
-        p_P, _ = place_test(excess(table_GCP, channel), rng=rng)
+        p_P, _ = place_test(excess(table_GCP, channel), drawn=draws)
         for place, value in enumerate(value_P.tolist()):
             one = replace(
                 blank,
