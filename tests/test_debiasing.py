@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vlbias import arms, athand, cli, corrections, debiasing
+from vlbias import arms, athand, cli, corrections, debiasing, tryout
 from vlbias.answers import Answer
 from vlbias.config import RunConfig
 from vlbias.debias import pride
@@ -69,7 +69,9 @@ def test_a_fit_sees_no_held_out_answer(run: Path, name: str) -> None:
     arm = arms.load(name)
     with athand.at_hand(info) as hand:
         fitted = [
-            debiasing.trialled(arm, hand, run=info, outcomes=rows, parts=parts, seed=0).saved
+            tryout.trialled(
+                arm, hand, run=info, fitting=parts.fitting(rows), held_out=parts.reported(rows), seed=0
+            ).saved
             for rows in (outcomes, spoilt)
         ]
     assert fitted[0] is not None and fitted[1] is not None
@@ -273,3 +275,47 @@ def test_a_method_that_must_be_fitted_is_refused_without_its_file(tmp_path: Path
     one = RunConfig(tasks="demo", model="scripted", limit="6", debias="pride")
     with pytest.raises(BadInput, match="is fitted first: vlbias debias RUN"):
         ask(one, plan(one), folder=tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scripted run of option orders: one slot, and a preference for the first place."""
+    args: Any = {"profile": "0.6", "scores": "graded", "prior": "6:1:1:1"}
+    one = RunConfig(tasks="options", model="scripted", model_args=args, limit="60", batch_size=60)
+    folder = tmp_path_factory.mktemp("orders")
+    ask(one, plan(one), folder=folder / "run")
+    return folder / "run"
+
+
+def test_with_one_slot_the_places_of_the_right_option_are_compared(orders: Path) -> None:
+    """A prior of 6:1:1:1 makes a gap between the first place and the others, and dividing it out closes the gap."""
+    proof = debiasing.debias(orders, "pride,temperature_per_slot", fit_share=0.4)
+    by_method = {m.method: m for m in proof.methods}
+    gap = by_method["pride"].changes["gap"]
+    assert proof.position == "option place" and len(by_method["pride"].curve_before) == 4
+    assert 0 in proof.gap_slots[0] and gap.before_interval[0] > 10
+    assert gap.after_interval[0] <= 0 <= gap.after_interval[1] and not by_method["pride"].loses_accuracy
+    assert by_method["temperature_per_slot"].changes["gap"].change == 0
+    assert shown.notes(proof)[0].startswith("gap: accuracy at option places 1")
+    assert (by_method["pride"].flips[0].value or 0) > (by_method["pride"].flips[1].value or 0) + 10
+
+
+def test_a_method_that_answers_nothing_costs_the_others_no_probe(run: Path) -> None:
+    """The script writes no probabilities, so all answers of `verbalized` fail to be read."""
+    proof = debiasing.debias(run, "verbalized,vector_per_slot", fit_share=0.4)
+    assert [m.method for m in proof.methods] == ["vector_per_slot"] and proof.methods[0].n > 40
+    assert "verbalized: not proved: it answers 0 of" in proof.refused["verbalized"]
+    assert "JSON" in proof.refused["verbalized"]
+    with pytest.raises(NotApplicable, match="not proved"):
+        debiasing.debias(run, "verbalized", fit_share=0.4)
+
+
+def test_a_run_without_a_gap_to_compare_is_refused_before_the_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: Any = {"tasks": "demo", "model": "scripted", "prompt_style": "letters", "positions": "0"}
+    one = RunConfig(**given, model_args={"scores": "graded"}, limit="20", batch_size=40)
+    monkeypatch.setattr(debiasing, "at_hand", lambda *_, **__: pytest.fail("the model was loaded"))
+    ask(one, plan(one), folder=tmp_path / "run")
+    with pytest.raises(BadInput, match="at every slot|one slot"):
+        debiasing.debias(tmp_path / "run", "permute", fit_share=0.5)

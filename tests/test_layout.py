@@ -49,14 +49,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "athand": SPEECH | {"config", "plan", "run", "models", "session", "arms", "corrections", "costs"},
     "proof": SPEECH | {"metrics"},
     "proofs": SPEECH | {"disk"},
-    "debiasing": SPEECH
-    | {"arms", "athand", "corrections", "costs", "debias", "models", "proof", "proofs", "run", "store"},
+    "tryout": SPEECH | {"arms", "athand", "corrections", "costs", "debias", "models", "run"},
+    "debiasing": SPEECH | {"arms", "athand", "corrections", "costs", "debias", "proof", "proofs", "store", "tryout"},
     "likeness": SPEECH | {"metrics"},
-    "transfer": SPEECH | {"arms", "athand", "debias", "debiasing", "likeness", "proof", "store"},
+    "transfer": SPEECH | {"arms", "athand", "debias", "debiasing", "likeness", "proof", "store", "tryout"},
     "shortcuts": SPEECH | {"rooms", "formats", "metrics"},
     "observer": SPEECH | {"metrics"},
     "debiascheck": SPEECH
-    | {"arms", "athand", "debias", "debiasing", "metrics", "observer", "prompts", "proof", "run", "selfcheck"},
+    | {"arms", "athand", "debias", "debiasing", "metrics", "observer", "prompts", "proof", "run", "selfcheck"}
+    | {"tryout"},
     "debiaspage": {"arms", "debiascheck", "reports", "selfcheck"},
     "audit": SPEECH | {"formats", "metrics", "shortcuts"},
     "power": SPEECH | {"metrics", "store"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vlbias import arms, debiasing
+from vlbias import arms, debiasing, tryout
 from vlbias.answers import Answer
 from vlbias.arms import Rows
 from vlbias.athand import AtHand, asked_again
@@ -242,9 +242,9 @@ def _corrected(arm: arms.Arm, hand: AtHand, rows: Rows, *, parts: debiasing.Spli
     held_out = parts.reported(rows)
     if arm.shape == "after":
         fitting = [r for r in parts.fitting(rows) if isinstance(r, Answer)]
-        correction, _ = debiasing.fitted(arm, hand, fitting, seed=seed)
+        correction, _ = tryout.fitted(arm, hand, fitting, seed=seed)
         return [correction(r) if isinstance(r, Answer) else r for r in held_out]
-    return debiasing.asked_through(arm, hand, held_out, seed=seed)[0]
+    return tryout.asked_through(arm, hand, held_out, seed=seed)[0]
 
 
 def _effect(observer: str, seed: int, proof: MethodProof) -> Effect:

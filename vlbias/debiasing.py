@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vlbias import arms, proofs
-from vlbias.answers import Answer, Failure, Outcome, Tally, slots
+from vlbias.answers import Answer, Outcome, Tally, slots
 from vlbias.arms import Arm, Rows
-from vlbias.athand import AtHand, Counted, asked_again, at_hand, observed, replayed, timed
-from vlbias.corrections import FittedOn, Saved, model_name, model_sha256, probe_sha256, save
-from vlbias.costs import NOT_ASKED, Replay, beside, computes, model_seconds, ratio, tokens
-from vlbias.debias import Correction, Setting
-from vlbias.errors import BadInput, NotApplicable
-from vlbias.estimates import MethodCost, Proof, RunInfo
-from vlbias.models._counting import counting
-from vlbias.proof import gap_weights, prove
-from vlbias.records import digest
-from vlbias.run import Asking, shown
+from vlbias.athand import at_hand, replayed
+from vlbias.corrections import model_name, save
+from vlbias.costs import Replay, beside, computes, model_seconds
+from vlbias.debias import Setting
+from vlbias.errors import BadInput, ModelError, NotApplicable
+from vlbias.estimates import MethodCost, MethodProof, Proof, RunInfo
+from vlbias.proof import at_places, by_place, complete, gap_weights, prove, unproved
 from vlbias.store import Store, read, read_run
+from vlbias.tryout import Trialled, needs_model, trialled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +39,6 @@ class Split:
     def reported(self, rows: Sequence[Outcome]) -> Rows:
         """The rows to report."""
         return [r for r in rows if not isinstance(r, Tally) and r.asked.cluster_id in self.held_out]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Trialled:
-    """What one method did: its rows of the held-out probes, what it cost, and what was fitted."""
-
-    arm: Arm
-    rows: Rows
-    cost: MethodCost
-    saved: Saved | None
 
 
 def split(outcomes: Sequence[Outcome], *, fit_share: float, rng: np.random.Generator) -> Split:
@@ -94,87 +80,6 @@ def _style(run: RunInfo) -> str | None:
     return run.config.get("prompt_style") or (suite.get("style") if isinstance(suite, Mapping) else None)
 
 
-def needs_model(methods: Sequence[Arm]) -> bool:
-    """Whether a method asks more than the stored rows hold."""
-    return any(arm.shape != "after" or not getattr(arm.method, "STORED", False) for arm in methods)
-
-
-def trialled(
-    arm: Arm, hand: AtHand | None, *, run: RunInfo, outcomes: Sequence[Outcome], parts: Split, seed: int
-) -> Trialled:
-    """One method on the held-out probes. Errors: NotApplicable when it cannot be fitted."""
-    held_out = parts.reported(outcomes)
-    if arm.shape == "after":
-        held_out = observed(hand, arm.method, held_out)
-        fitting = [r for r in observed(hand, arm.method, parts.fitting(outcomes)) if isinstance(r, Answer)]
-        correction, asked = fitted(arm, hand, fitting, seed=seed)
-        asked += len(fitting) if hasattr(arm.method, "observed") else 0
-        start = time.perf_counter()
-        rows: Rows = [correction(r) if isinstance(r, Answer) else r for r in held_out]
-        seconds = (time.perf_counter() - start) / max(1, len(held_out))
-        cost = MethodCost(passes=1.0, tokens=1.0, seconds_per_trial=seconds, fit_prompts=asked, peak_reason=NOT_ASKED)
-        return Trialled(arm=arm, rows=rows, cost=cost, saved=_saved(arm, correction, run, fitting))
-    if hand is None:
-        raise NotApplicable(f"{arm.text}: not applicable: it asks the model, and only stored rows are at hand")
-    if hasattr(arm.method, "fitted"):
-        told = arm.method.fitted([r for r in parts.fitting(outcomes) if isinstance(r, Answer)])
-        arm = replace(arm, method=told)
-    rows, cost = asked_through(arm, hand, held_out, seed=seed)
-    return Trialled(arm=arm, rows=rows, cost=cost, saved=None)
-
-
-def fitted(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: int) -> tuple[Correction, int]:
-    """The correction of these answers alone, and how many prompts more were asked for it."""
-    more, asked = _more(arm, hand, fitting, seed=seed)
-    rng = np.random.default_rng([seed, int(digest(arm.text)[:8], 16)])
-    return arm.method.fit([*fitting, *more], rng=rng), asked
-
-
-def asked_through(arm: Arm, hand: AtHand, held_out: Rows, *, seed: int) -> tuple[Rows, MethodCost]:
-    """The held-out trials through a method; time, tokens and memory are those of the trials vanilla was timed on."""
-    n_timed = len(timed(hand, held_out))
-    trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]
-    with _applied(arm, hand, seed=seed) as asking:
-        counted: Any = asking.model
-        with counting(counted.model) as work:
-            rows = asked_again(hand, trials[:n_timed], asking)
-        seconds = counted.seconds / max(1, n_timed)
-        rows += asked_again(hand, trials[n_timed:], asking)
-    rows += [r for r in held_out if isinstance(r, Failure)]
-    return rows, MethodCost(
-        passes=counted.prompts / max(1, len(held_out)),
-        tokens=ratio(tokens(rows), tokens(held_out)),
-        seconds_per_trial=seconds,
-        fit_prompts=0,
-        computed=work.n_tokens,
-        peak_bytes=work.peak_bytes,
-        peak_reason=work.peak_reason,
-    )
-
-
-@contextmanager
-def _applied(arm: Arm, hand: AtHand, *, seed: int) -> Iterator[Asking]:
-    if arm.shape == "before":
-        yield replace(hand.asking, model=Counted(hand.asking.model), through=arms.through(arm, seed=seed))
-        return
-    with arm.method.applied(hand.asking.model) as patched:
-        yield replace(hand.asking, model=Counted(patched))
-
-
-def _more(arm: Arm, hand: AtHand | None, fitting: Sequence[Answer], *, seed: int) -> tuple[list[Answer], int]:
-    """What the method asks of the fitting trials, and how many prompts that took."""
-    if hand is None or getattr(arm.method, "STORED", False):
-        return [], 0
-    counted = Counted(hand.asking.model)
-    asking = replace(hand.asking, model=counted)
-    found: Rows = []
-    trials = [hand.trials[a.asked.trial_id] for a in fitting]
-    for k in range(0, len(trials), hand.batch_size):
-        prompts, _ = shown(trials[k : k + hand.batch_size], asking)
-        found += arms.extra(arm, prompts, asking, seed=seed, size=hand.batch_size)
-    return [r for r in found if isinstance(r, Answer)], counted.prompts
-
-
 def _cost(t: Trialled, plain: Replay | None, run: RunInfo) -> MethodCost:
     """The cost beside vanilla's; where the model is not at hand, its seconds are those that the run took."""
     seconds = model_seconds(run)
@@ -182,23 +87,6 @@ def _cost(t: Trialled, plain: Replay | None, run: RunInfo) -> MethodCost:
         return replace(t.cost, time=(t.cost.seconds_per_trial + seconds) / seconds)
     told = hasattr(t.arm.method, "observed")
     return beside(t.cost, plain, shape=t.arm.shape, observed=told, timed=computes(run))
-
-
-def _saved(arm: Arm, correction: Correction, run: RunInfo, fitting: Sequence[Answer]) -> Saved:
-    papers = FittedOn(
-        config_sha256=run.config_sha256,
-        suite_sha256=run.suite_sha256,
-        probes_sha256=tuple(sorted({probe_sha256(a.asked.probe_id) for a in fitting})),
-        n_clusters=len({a.asked.cluster_id for a in fitting}),
-    )
-    return Saved(
-        method=arm.name,
-        named=arm.text,
-        model=model_name(run.identity),
-        model_sha256=model_sha256(run.identity),
-        fitted_on=papers,
-        correction=correction,
-    )
 
 
 def debias(
@@ -214,42 +102,86 @@ def debias(
 
     `methods` is a comma-separated list of texts as `arms.load` reads them, or `all`. A method that cannot be applied is
     refused before anything is asked; with `all` it is left out and told of in the proof, and so is a method that finds
-    only when it is fitted that it cannot be: what the others cost is not lost. Errors: NotApplicable where no method is
-    left.
+    only when it is fitted that it cannot be, or that leaves most probes unanswered: what the others cost is not lost.
+    Where there is one slot and the options stand in several orders, places of the right option are compared. Errors:
+    NotApplicable where no method is left, BadInput for a run that holds no gap to compare.
     """
     run, outcomes = read_run(folder), read(folder).outcomes
     if run.config.get("debias") is not None:
         raise BadInput(f"{folder}: was run with --debias; give the run without it")
     start = int(run.config.get("seed", 0)) if seed is None else seed
     parts = split(outcomes, fit_share=fit_share, rng=np.random.default_rng([start, 1]))
-    found = arms.every() if methods == "all" else arms.load_all(methods)
-    refused = arms.refusals(found, setting(run, outcomes, parts))
-    if refused and methods != "all":
-        raise NotApplicable("\n".join(refused.values()))
-    wanted = [arm for arm in found if arm.text not in refused]
+    wanted, refused = _applicable(methods, setting(run, outcomes, parts))
+    compared = _Compared.of(outcomes, parts)
     done, plain = _each(wanted, run=run, outcomes=outcomes, parts=parts, seed=start, include=include, say=say)
-    refused |= {name: str(error) for name, error in done.items() if isinstance(error, NotApplicable)}
-    if len(refused) == len(found):
-        raise NotApplicable("\n".join(refused.values()))
+    refused |= {text: str(one) for text, one in done.items() if not isinstance(one, Trialled)}
     tried = [one for one in done.values() if isinstance(one, Trialled)]
-    weights_P = gap_weights(parts.fitting(outcomes), n_slots=slots(outcomes))
-    rng = np.random.default_rng([start, 2])
-    rows = {t.arm.text: t.rows for t in tried}
-    proved = prove(parts.reported(outcomes), rows, gap_P=weights_P, rng=rng)
+    refused |= compared.failing(tried)
+    tried = [one for one in tried if one.arm.text not in refused]
+    if not tried:
+        raise NotApplicable("\n".join(refused.values()))
+    proved = compared.proved(tried, rng=np.random.default_rng([start, 2]))
     keep(folder / "debias", tried)
     proof = Proof(
         run_name=run.run_name,
         model=model_name(run.identity),
         fit_share=fit_share,
         n_fit_clusters=len(parts.fit),
-        gap_slots=(_places(weights_P > 0), _places(weights_P < 0)),
+        gap_slots=(_places(compared.gap_P > 0), _places(compared.gap_P < 0)),
         vanilla_seconds_per_trial=plain.seconds_per_trial if plain and computes(run) else model_seconds(run),
         vanilla_peak_bytes=plain.work.peak_bytes if plain else None,
         methods=tuple(replace(proved[t.arm.text], shape=t.arm.shape, cost=_cost(t, plain, run)) for t in tried),
         refused=refused,
+        position="option place" if compared.by_place else "slot",
     )
     proofs.keep(folder, proof)
     return proof
+
+
+def _applicable(methods: str, here: Setting) -> tuple[list[Arm], dict[str, str]]:
+    """The methods that can be applied, and why others cannot. Errors: NotApplicable for one that was named."""
+    found = arms.every() if methods == "all" else arms.load_all(methods)
+    refused = arms.refusals(found, here)
+    if refused and (methods != "all" or len(refused) == len(found)):
+        raise NotApplicable("\n".join(refused.values()))
+    return [arm for arm in found if arm.text not in refused], refused
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Compared:
+    """What methods are measured on: vanilla's held-out rows, by slot or by place of the right option, and the gap.
+
+    Made before anything is asked, so that a run of which nothing can be proved is refused at no cost.
+    """
+
+    by_place: bool
+    vanilla: Rows
+    gap_P: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], parts: Split) -> _Compared:
+        """Errors: BadInput for one slot and one order of options, or too few probes with a right option."""
+        placed = by_place(outcomes)
+        fitting, vanilla = (_seen(part(outcomes), placed) for part in (parts.fitting, parts.reported))
+        gap_P = gap_weights(fitting, n_slots=slots(fitting))
+        if not complete(vanilla):
+            raise BadInput("debias: no held-out probe has a right option and an answer at every slot; run more probes")
+        return cls(by_place=placed, vanilla=vanilla, gap_P=gap_P)
+
+    def failing(self, tried: Sequence[Trialled]) -> dict[str, str]:
+        """Why methods that leave most probes unanswered cannot be proved, by their text."""
+        n_vanilla = complete(self.vanilla)
+        told = {t.arm.text: unproved(t.arm.text, _seen(t.rows, self.by_place), n_vanilla=n_vanilla) for t in tried}
+        return {text: reason for text, reason in told.items() if reason is not None}
+
+    def proved(self, tried: Sequence[Trialled], *, rng: np.random.Generator) -> dict[str, MethodProof]:
+        """Every method beside vanilla."""
+        rows = {t.arm.text: _seen(t.rows, self.by_place) for t in tried}
+        return prove(self.vanilla, rows, gap_P=self.gap_P, rng=rng)
+
+
+def _seen(rows: Rows, placed: bool) -> Rows:
+    return at_places(rows) if placed else rows
 
 
 def _each(
@@ -261,18 +193,19 @@ def _each(
     seed: int,
     include: Sequence[Path],
     say: Callable[[str], None],
-) -> tuple[dict[str, Trialled | NotApplicable], Replay | None]:
-    """Each method's trial or why it cannot be fitted, and what vanilla takes; None where the model is not at hand."""
-    done: dict[str, Trialled | NotApplicable] = {}
+) -> tuple[dict[str, Trialled | NotApplicable | ModelError], Replay | None]:
+    """Each method's trial or why there is none, and what vanilla takes; None where the model is not at hand."""
+    done: dict[str, Trialled | NotApplicable | ModelError] = {}
     plain: Replay | None = None
+    fitting, held_out = parts.fitting(outcomes), parts.reported(outcomes)
     with at_hand(run, include=include) if needs_model(methods) else nullcontext() as hand:
         if hand is not None:
-            plain = replayed(hand, parts.reported(outcomes))
+            plain = replayed(hand, held_out)
         for arm in methods:
             say(f"{arm.text} ({arm.shape})")
             try:
-                done[arm.text] = trialled(arm, hand, run=run, outcomes=outcomes, parts=parts, seed=seed)
-            except NotApplicable as error:
+                done[arm.text] = trialled(arm, hand, run=run, fitting=fitting, held_out=held_out, seed=seed)
+            except (NotApplicable, ModelError) as error:
                 done[arm.text] = error
     return done, plain
 

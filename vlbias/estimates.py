@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from vlbias.records import Identity
 
@@ -193,7 +193,8 @@ class MethodProof:
 class Proof:
     """Methods beside each other on one run. `gap_slots` are the 0-based slots that were best and worst when fitting.
 
-    `refused` says of each method that could not be applied why not.
+    `refused` says of each method that could not be applied why not. `position` is what curves, gaps and flips run over:
+    the slot of the evidence, or the place at which the right option is displayed.
     """
 
     run_name: str
@@ -205,6 +206,7 @@ class Proof:
     methods: tuple[MethodProof, ...]
     refused: Mapping[str, str]
     vanilla_peak_bytes: int | None = None
+    position: Literal["slot", "option place"] = "slot"
 
     @property
     def best(self) -> MethodProof | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,9 +13,11 @@ from vlbias.errors import BadInput
 from vlbias.estimates import Change, Estimate, MethodProof
 from vlbias.metrics import flips
 from vlbias.metrics._blocks import Blocks, Floats, blocks, gold_points, right_points
+from vlbias.metrics._blocks import rows as single
 from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, percentile
 
 METHOD = f"vanilla and corrected swapped within clusters, {PERMUTATIONS} draws; percentile bootstrap over clusters"
+FEWEST_ANSWERED = 0.5
 Rows = Sequence[Answer | Failure]
 
 
@@ -37,6 +39,44 @@ def gap_weights(fitting: Sequence[Outcome], *, n_slots: int) -> Floats:
             weights_P[order[-third:]], weights_P[order[:third]] = 1 / third, -1 / third
             return weights_P
     raise BadInput("debias: no fitting probe has a right option and an answer at every slot; run more probes")
+
+
+def by_place(outcomes: Sequence[Outcome]) -> bool:
+    """Whether places of the right option are compared and not slots: one slot, and options in more than one order."""
+    places: dict[str, set[int]] = defaultdict(set)
+    for one in single(outcomes):
+        if one.asked.n_slots > 1:
+            return False
+        if one.asked.gold is not None:
+            places[one.asked.probe_id].add(one.asked.option_order.index(one.asked.gold))
+    return any(len(found) > 1 for found in places.values())
+
+
+def at_places(rows: Rows) -> list[Answer | Failure]:
+    """The rows with the displayed place of the right option in place of the slot; those without one are left out."""
+    labelled = [(row, row.asked.gold) for row in rows if row.asked.gold is not None]
+    return [
+        replace(row, asked=replace(row.asked, slot=row.asked.option_order.index(gold), n_slots=row.asked.n_options))
+        for row, gold in labelled
+    ]
+
+
+def complete(rows: Rows) -> int:
+    """How many probes have a right option and an answer at every slot."""
+    return blocks(rows, right_points).n
+
+
+def unproved(text: str, rows: Rows, *, n_vanilla: int) -> str | None:
+    """Why a method cannot stand beside the others: it answers less than half of the probes that vanilla does.
+
+    Methods are compared on the probes that all answered, so one that fails everywhere would leave none.
+    """
+    n_own = complete(rows)
+    if n_own >= n_vanilla * FEWEST_ANSWERED:
+        return None
+    reasons = Counter(row.reason for row in rows if isinstance(row, Failure))
+    most = f"; most often: {reasons.most_common(1)[0][0]}" if reasons else ""
+    return f"{text}: not proved: it answers {n_own} of {n_vanilla} held-out probes at every slot{most}"
 
 
 def head_tail_weights(n_slots: int) -> Floats:

@@ -16,12 +16,13 @@ from vlbias.arms import Arm, Rows
 from vlbias.athand import at_hand
 from vlbias.debias import Correction
 from vlbias.debias._stretched import stretched
-from vlbias.debiasing import Split, fitted, needs_model, setting, split
+from vlbias.debiasing import Split, setting, split
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.estimates import Carried, RunInfo, Transfer
 from vlbias.likeness import curve, likeness, vector
 from vlbias.proof import gap_weights, prove
 from vlbias.store import read, read_run
+from vlbias.tryout import fitted, needs_model
 
 Fits = dict[str, Correction | NotApplicable]
 

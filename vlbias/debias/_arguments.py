@@ -64,3 +64,8 @@ def needs_fit(method: str, setting: Setting, *, fewest: int = FEWEST_TO_FIT) -> 
             f"{method}: not applicable: found {setting.n_fit} probes to fit on, it needs {fewest}; "
             "raise --fit_share or run more probes"
         )
+
+
+def segments(setting: Setting) -> int:
+    """How many segments a prompt holds; where that is not known, as many as there are slots."""
+    return setting.n_slots if setting.n_segments is None else setting.n_segments

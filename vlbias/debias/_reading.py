@@ -14,6 +14,7 @@ from torch import Tensor
 from vlbias.attention._families import text_model
 from vlbias.attention.reading import Read, Reading, reading
 from vlbias.debias import Setting
+from vlbias.debias._arguments import segments
 from vlbias.debias._content_free import MEAN_RGB
 from vlbias.debias._inside import Numbers, chosen_numbers, picture_tokens
 from vlbias.errors import NotApplicable
@@ -59,9 +60,9 @@ class Weighed:
                 f"{self.method}: not applicable: needs the attention weights of the model; use the adapter hf, or an "
                 "'after' correction"
             )
-        if setting.n_slots < self.fewest_segments:
+        if segments(setting) < self.fewest_segments:
             raise NotApplicable(
-                f"{self.method}: not applicable: found {setting.n_slots} segment, it needs {self.fewest_segments}"
+                f"{self.method}: not applicable: found {segments(setting)} segment, it needs {self.fewest_segments}"
             )
         if self.pictures and not setting.frames:
             raise NotApplicable(f"{self.method}: not applicable: the model sees no frames, so none can be blank")

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import needs_logprobs, needs_model, one_of, refuse_unknown
+from vlbias.debias._arguments import needs_logprobs, needs_model, one_of, refuse_unknown, segments
 from vlbias.debias._merging import merged
 from vlbias.debias._scores import Floats, by_option, marked
 from vlbias.errors import NotApplicable
@@ -36,9 +36,11 @@ class Independent:
     surest: bool
 
     def needs(self, setting: Setting) -> None:
-        """Log-probabilities, the model, and an answer that stands in one segment."""
+        """Log-probabilities, the model, two segments, and an answer that stands in one of them."""
         needs_model("independent", setting)
         needs_logprobs("independent", setting)
+        if segments(setting) < 2:
+            raise NotApplicable("independent: not applicable: there is one segment, which stands alone already")
         if setting.answer_is_segment:
             raise NotApplicable(
                 "independent: not applicable: the answer is a place in the order, which a segment alone does not have"

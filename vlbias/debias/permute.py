@@ -12,7 +12,15 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import at_least, needs_logprobs, needs_model, needs_places, one_of, refuse_unknown
+from vlbias.debias._arguments import (
+    at_least,
+    needs_logprobs,
+    needs_model,
+    needs_places,
+    one_of,
+    refuse_unknown,
+    segments,
+)
 from vlbias.debias._merging import merged, voted
 from vlbias.debias._scores import by_option, marked
 from vlbias.debias._segments import reordered
@@ -61,7 +69,7 @@ class Permute:
             needs_logprobs("permute", setting)
         if self.over == "options":
             needs_places("permute", setting)
-        n = setting.n_slots if self.over == "segments" else setting.n_options
+        n = segments(setting) if self.over == "segments" else setting.n_options
         if n < 2:
             raise NotApplicable(f"permute: not applicable: there is one {self.over[:-1]}, so there is one order")
         if self.rule == "full" and factorial(n) > MOST_ORDERS:

@@ -11,7 +11,7 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import at_least, needs_model, one_of, refuse_unknown
+from vlbias.debias._arguments import at_least, needs_model, one_of, refuse_unknown, segments
 from vlbias.debias._merging import merged
 from vlbias.debias._scores import Floats, by_option, marked
 from vlbias.errors import NotApplicable
@@ -45,7 +45,7 @@ class Portia:
     def needs(self, setting: Setting) -> None:
         """The model, frames, two segments, and a question whose answer is not a place in the order."""
         needs_model("portia", setting)
-        if not setting.frames or setting.n_slots < 2:
+        if not setting.frames or segments(setting) < 2:
             raise NotApplicable("portia: not applicable: it cuts two or more segments of frames, and there are none")
         if setting.answer_is_segment:
             raise NotApplicable("portia: not applicable: the answer is a place in the order, which the cuts take away")

@@ -138,12 +138,13 @@ def notes(proof: Proof) -> list[str]:
     best, worst = (", ".join(str(k + 1) for k in places) for places in proof.gap_slots)
     first = proof.methods[0]
     out = [
-        f"gap: accuracy at slots {best} less slots {worst}, ranked on the fitting "
+        f"gap: accuracy at {proof.position}s {best} less {proof.position}s {worst}, ranked on the fitting "
         f"probes ({proof.n_fit_clusters} source clips); measured on {first.n} held-out probes of {first.clusters}",
         "p-values: vanilla and corrected swapped within source clips, Holm over the methods; intervals: bootstrap over "
         "source clips; passes: prompts per trial beside 1 of vanilla, without what was asked once to fit; time: "
         "seconds beside those of vanilla on the same trials, where prompts share encodings and prefixes as they can",
-        "flips: probes whose choice changes with the slot, percent; RStd: spread of recall over the places of options",
+        f"flips: probes whose choice changes with the {proof.position}, percent; RStd: spread of recall over the "
+        "places of options",
     ]
     out += _memory(proof)
     if proof.vanilla_seconds_per_trial is not None:
