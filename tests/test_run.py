@@ -1,5 +1,6 @@
 """A run from the plan to the rows: complete, resumable, and honest about what failed."""
 
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -196,3 +197,53 @@ def test_every_row_tells_how_full_the_window_was(tmp_path: Path, monkeypatch: py
     ask(one, plan(one), folder=tmp_path / "with")
     ratios = {o.audit.fill_ratio for o in read(tmp_path / "with").outcomes}
     assert ratios == {o.audit.n_tokens / 110 for o in read(tmp_path / "with").outcomes} and max(ratios) == 0.1
+
+
+GRID = """
+name: tiny
+kind: grid
+version: 1
+description: x
+licence: x
+rows: 2
+columns: 2
+prompt: {style: letters}
+source: {drawn: {items: 4, seed: 3, size_px: [56, 56], distractors: 2}}
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Qwen2-VL that can write letters, made by the builder that the tests of the adapter use."""
+    path = Path(__file__).parent / "models" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("tiny_families", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model, reader = module.qwen("qwen2_vl")
+    folder = tmp_path_factory.mktemp("tiny")
+    model.save_pretrained(folder)
+    reader.save_pretrained(folder)
+    return folder
+
+
+def test_a_grid_decodes_and_encodes_every_distinct_image_once(tmp_path: Path, tiny_vlm: Path, monkeypatch) -> None:
+    (tmp_path / "tiny.yaml").write_text(GRID)
+    arguments = {"pretrained": str(tiny_vlm), "dtype": "float32"}
+    one = RunConfig(tasks="tiny", model="hf", model_args=arguments, option_orders="cyclic")
+    made, counts = plan(one, include=[tmp_path]), []
+    ask_all = session.ask_all
+
+    def counted(plan, asking, store, **given):  # type: ignore[no-untyped-def]
+        features, before = asking.model.sharing.features, asking.reader.n_decoded
+        encoded = features.n_made
+        spent = ask_all(plan, asking, store, **given)
+        counts.append((asking.reader.n_decoded - before, features.n_made - encoded))
+        return spent
+
+    monkeypatch.setattr(session, "ask_all", counted)
+    ask(one, made, folder=tmp_path / "run")
+    images = {t.segments[0] for t in made.trials}
+    assert counts == [(len(images), len(images))] == [(2 * 4 * 4,) * 2]
+    assert len(made.trials) == 2 * len(images)
+    assert all(isinstance(o, Answer) for o in read(tmp_path / "run").outcomes)

@@ -157,9 +157,9 @@ def seen(trial: Trial, reader: FrameCache, held: dict[Segment, Frames] | None = 
             if segment not in held:
                 held[segment] = reader.frames(segment)
             frames[segment.segment_id] = held[segment]
-    like = frames[trial.probe.evidence.segment_id]
     for segment in trial.segments:
         if segment.kind == "template":
+            like = frames[trial.probe.evidence.segment_id]
             frames[segment.segment_id] = template(like, len(like.frames_THWC))
     return frames
 
