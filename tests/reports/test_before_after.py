@@ -53,6 +53,18 @@ def test_the_panel_says_what_the_best_method_did_and_what_each_costs(proof: Proo
     assert "slot 2: 70, then 98" in found.figures[0]
 
 
+def test_the_best_of_methods_that_close_the_gap_alike_is_the_one_with_the_best_accuracy(proof: Proof) -> None:
+    pine, rotor = proof.methods
+    worse = replace(pine, method="isolate", changes={**pine.changes, "accuracy": changed(89, 92)})
+    best = replace(proof, methods=(worse, rotor, pine)).best
+    assert best is not None and best.method == "pine"
+
+
+def test_curves_over_places_of_options_say_so(proof: Proof) -> None:
+    found = panel(replace(proof, position="option place"))
+    assert found is not None and "option place 2: 70, then 98" in found.figures[0]
+
+
 def test_a_page_shows_the_panel_only_of_a_run_with_corrections_and_escapes_their_names(report, proof: Proof) -> None:
     with_panel, without = html.page(replace(report, proof=proof)), html.page(report)
     assert 'id="corrections"' in with_panel and "Before and after corrections" in with_panel

@@ -17,10 +17,11 @@ def changed(before: float, after: float, interval: tuple[float, float], p_adjust
 
 @pytest.fixture
 def proof() -> Callable[..., MethodProof]:
-    def make(accuracy: Change) -> MethodProof:
+    def make(accuracy: Change, *, left: float = 0) -> MethodProof:
         flip = Estimate(metric="flips", value=0.0, n=10, clusters=5)
         return MethodProof(
-            method="rotor", n=100, clusters=50, changes={"accuracy": accuracy, "gap": changed(23, 0, (-30, -15), 0.01)},
+            method="rotor", n=100, clusters=50,
+            changes={"accuracy": accuracy, "gap": changed(23, left, (-30, -15), 0.01)},
             reduction=(1.0, 0.9, 1.0), curve_before=(), curve_after=(), recall_spread=(None, None), flips=(flip, flip),
             failures=0, shape="inside",
         )  # fmt: skip
@@ -33,3 +34,9 @@ def test_accuracy_that_fell_by_its_own_interval_is_told_also_where_it_is_not_sig
     assert verdict(proof(changed(89, 82, (-14.6, 0.4), 0.2))) == "closes the gap"
     assert verdict(proof(changed(89, 82, (-14.6, -0.4), 0.01))) == "LOWERS ACCURACY"
     assert verdict(proof(changed(89, 98, (4.5, 13.9), 0.01))) == "closes the gap, raises accuracy"
+
+
+def test_a_gap_of_which_more_than_noise_is_left_is_narrowed_not_closed(proof):
+    assert verdict(proof(changed(89, 90, (-1, 3), 0.3), left=12)) == "narrows the gap"
+    assert verdict(proof(changed(89, 98, (4.5, 13.9), 0.01), left=6)) == "narrows the gap, raises accuracy"
+    assert verdict(proof(changed(89, 90, (-1, 3), 0.3), left=4)) == "closes the gap"

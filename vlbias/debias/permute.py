@@ -71,7 +71,8 @@ class Permute:
             needs_places("permute", setting)
         n = segments(setting) if self.over == "segments" else setting.n_options
         if n < 2:
-            raise NotApplicable(f"permute: not applicable: there is one {self.over[:-1]}, so there is one order")
+            other = "; over=options permutes the options" if self.over == "segments" else ""
+            raise NotApplicable(f"permute: not applicable: there is one {self.over[:-1]}, so there is one order{other}")
         if self.rule == "full" and factorial(n) > MOST_ORDERS:
             raise NotApplicable(
                 f"permute: not applicable: {n} {self.over} have {factorial(n)} orders, more than {MOST_ORDERS}; "

@@ -46,7 +46,9 @@ class Portia:
         """The model, frames, two segments, and a question whose answer is not a place in the order."""
         needs_model("portia", setting)
         if not setting.frames or segments(setting) < 2:
-            raise NotApplicable("portia: not applicable: it cuts two or more segments of frames, and there are none")
+            raise NotApplicable(
+                "portia: not applicable: it cuts two or more segments of frames, and there are none or one"
+            )
         if setting.answer_is_segment:
             raise NotApplicable("portia: not applicable: the answer is a place in the order, which the cuts take away")
 

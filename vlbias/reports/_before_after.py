@@ -35,7 +35,10 @@ def panel(proof: Proof | None) -> Panel | None:
         lead=_lead(proof),
         table=corrections.table(proof),
         notes=corrections.notes(proof),
-        figures=[_curves(m, name=f"correction{k}") for k, m in enumerate(proof.methods[:MOST_CURVES])],
+        figures=[
+            _curves(m, name=f"correction{k}", position=proof.position)
+            for k, m in enumerate(proof.methods[:MOST_CURVES])
+        ],
     )
 
 
@@ -53,8 +56,8 @@ def _lead(proof: Proof) -> str:
     )
 
 
-def _curves(m: MethodProof, *, name: str) -> Markup:
-    """Accuracy by slot before (dashed) and after."""
+def _curves(m: MethodProof, *, name: str, position: str) -> Markup:
+    """Accuracy by slot, or by place of the right option, before (dashed) and after."""
     figure = Figure(figsize=SIZE_IN, layout="constrained")
     axes = figure.subplots()
     slots = range(1, len(m.curve_before) + 1)
@@ -65,7 +68,8 @@ def _curves(m: MethodProof, *, name: str) -> Markup:
     axes.tick_params(colors=PAGE.quiet, labelsize=8.5, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PAGE.quiet)
-    told = "; ".join(f"slot {slot}: {a:.0f}, then {b:.0f}" for slot, a, b in zip(slots, m.curve_before, m.curve_after))
-    label = f"Accuracy by slot before and after {clean(m.method, 60)}: {told}"
+    pairs = zip(slots, m.curve_before, m.curve_after)
+    told = "; ".join(f"{position} {slot}: {a:.0f}, then {b:.0f}" for slot, a, b in pairs)
+    label = f"Accuracy by {position} before and after {clean(m.method, 60)}: {told}"
     # The drawing is our own XML, in which matplotlib has escaped every foreign text.
     return Markup(inline_svg(figure, name=name, label=label))  # noqa: S704

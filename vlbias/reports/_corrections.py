@@ -106,7 +106,8 @@ def table(proof: Proof) -> list[tuple[str, ...]]:
 def verdict(m: MethodProof) -> str:
     """One phrase on a method: what it did to the gap and to accuracy.
 
-    Accuracy that fell by its own interval is told, also where it is not significant over all methods.
+    A gap is closed where what is left of it is no more than noise, else narrowed. Accuracy that fell by its own
+    interval is told, also where it is not significant over all methods.
     """
     accuracy = m.changes["accuracy"]
     if m.loses_accuracy:
@@ -122,7 +123,8 @@ def _of_gap(m: MethodProof) -> str:
         return "widens the gap" if significant and abs(gap.after) > abs(gap.before) else "no gap to close"
     if significant and abs(gap.after) < abs(gap.before):
         raised = accuracy.change > 0 and accuracy.p_adjusted < 0.05
-        return "closes the gap, raises accuracy" if raised else "closes the gap"
+        left = gap.after_interval[0] > 0 or gap.after_interval[1] < 0
+        return ("narrows the gap" if left else "closes the gap") + (", raises accuracy" if raised else "")
     if significant:
         return "widens the gap"
     return "no effect on the gap"
