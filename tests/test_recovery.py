@@ -11,7 +11,7 @@ from scipy import stats
 
 from vlbias import recovery
 from vlbias.errors import BadInput
-from vlbias.recovery import Case, Figure, Rate, as_json, cases, from_json, rates
+from vlbias.recovery import Case, Figure, Rate, as_json, cases, continued, from_json, rates
 
 SEEDS = 6
 RARE = 1e-4
@@ -51,6 +51,19 @@ def test_rates_do_not_depend_on_how_seeds_are_cut() -> None:
     (whole,) = rates([case], seeds=3)
     assert whole.inside == first[0].inside + second[0].inside
     assert whole.mean == pytest.approx((2 * first[0].mean + second[0].mean) / 3)
+
+
+def test_more_seeds_add_to_the_rates_that_are_kept_and_cases_that_are_not_are_asked_from_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    two = tuple(c for c in cases() if c.kind == "judge")[:2]
+    monkeypatch.setattr(recovery, "cases", lambda: two)
+    whole = continued([], seeds=5)
+    assert [rate.n for rate in whole] == [5, 5]
+    again = continued([*rates(two[:1], seeds=3)], seeds=5)
+    assert [(r.inside, r.found, r.n) for r in again] == [(r.inside, r.found, r.n) for r in whole]
+    assert [r.mean for r in again] == pytest.approx([r.mean for r in whole])
+    assert continued(whole, seeds=2) == whole
 
 
 def test_kept_rates_are_read_again_and_rows_of_other_cases_are_refused() -> None:

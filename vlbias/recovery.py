@@ -131,6 +131,31 @@ def rates(
     return out
 
 
+def continued(
+    kept: Sequence[Rate], *, seeds: int, workers: int = 1, tell: Callable[[int, int], None] = lambda _done, _total: None
+) -> list[Rate]:
+    """The rates of all cases over `seeds` responders, or as many as any has; only seeds that are not kept are asked."""
+    seeds = max([seeds, *(rate.n for rate in kept)])
+    rows = {_key(rate.case, rate.figure): rate for rate in kept}
+    done = [min(rows[key].n if (key := _key(c, f)) in rows else 0 for f in c.figures) for c in cases()]
+    for first in sorted(set(done) - {seeds}):
+        rest = [case for case, n in zip(cases(), done, strict=True) if n == first]
+        for rate in rates(rest, seeds=seeds - first, first=first, workers=workers, tell=tell):
+            key = _key(rate.case, rate.figure)
+            rows[key] = _together(rows[key], rate) if first else rate
+    return [rows[_key(case, figure)] for case in cases() for figure in case.figures]
+
+
+def _key(case: Case, figure: Figure) -> tuple[str, str, Figure]:
+    return case.kind, case.planted, figure
+
+
+def _together(one: Rate, other: Rate) -> Rate:
+    n = one.n + other.n
+    mean = (one.n * one.mean + other.n * other.mean) / n
+    return replace(one, n=n, inside=one.inside + other.inside, found=one.found + other.found, mean=mean)
+
+
 def as_json(found: Sequence[Rate]) -> list[dict[str, Any]]:
     """The rates as rows; a row names its case by kind and by what is planted."""
     return [
