@@ -28,9 +28,10 @@ def find(room: str, name: str, *, prefix: str = "") -> ModuleType:
 
     Membership is checked first, so a real import error inside the file comes through as it is.
     """
-    outside = _entry_points(room)
     if prefix + name in _files(room):
         return importlib.import_module(f"vlbias.{room}.{prefix}{name}")
+    # Read only where no file of our own has the name: it opens the record of every installed package.
+    outside = _entry_points(room)
     if name in outside:
         return importlib.import_module(outside[name])
     raise UnknownName(what=room.removesuffix("s"), name=name, known=names(room, prefix=prefix))

@@ -66,4 +66,6 @@ def _text(tokenizer: Any, ids: Tokens) -> str:
 
 def logsumexp(logprobs: Sequence[float]) -> float:
     """The log of the summed probabilities, in float64."""
+    if len(logprobs) == 1:
+        return float(logprobs[0])
     return float(torch.logsumexp(torch.tensor(logprobs, dtype=torch.float64), 0))

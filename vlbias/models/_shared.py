@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,34 +23,52 @@ Variant = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Layout:
+    """How a prompt reads: its tokens and the positions of its tokens [R, L]; prompts that read alike share one."""
+
+    composed: Composed
+    positions_RL: Positions
+
+    @cached_property
+    def cuts(self) -> tuple[tuple[int, int, int | None, bytes], ...]:
+        """[start, end) of the prefix, each segment with the text before it, and the rest; empty ones are left out.
+
+        With them the place of the segment, and what tells the tokens and positions apart from others.
+        """
+        spans, n_tokens = self.composed.spans, self.composed.n_tokens
+        first = min(spans)[0] if spans else n_tokens
+        ends: list[tuple[int, int, int | None]] = [(0, first, None)]
+        start = first
+        for place in sorted(range(len(spans)), key=spans.__getitem__):
+            end = spans[place][1]
+            ends.append((start, end, place))
+            start = end
+        ends.append((start, n_tokens, None))
+        return tuple((start, end, place, self._reading(start, end)) for start, end, place in ends if end > start)
+
+    def _reading(self, start: int, end: int) -> bytes:
+        # A model has one number of axes, so equal bytes side by side are equal tokens at equal positions.
+        return self.composed.ids_L[start:end].tobytes() + self.positions_RL[:, start:end].tobytes()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
-    """A prompt ready to be asked: its tokens, the positions of its tokens [R, L], its segments by place, its options.
+    """A prompt ready to be asked: how it reads, its segments by place, its options.
 
     `segments[k]` is None for a text; `keys[k]` tells its content.
     """
 
-    composed: Composed
-    positions_RL: Positions
+    layout: Layout
     segments: tuple[Features | None, ...]
     keys: tuple[Any, ...]
     variants: tuple[tuple[Tokens, ...], ...]
 
     def pieces(self) -> list[Piece]:
-        """Prefix, each segment with the text before it, and the rest; empty ones are left out."""
-        spans, n_tokens = self.composed.spans, self.composed.n_tokens
-        first = min(spans)[0] if spans else n_tokens
-        ends = [(0, first, None)]
-        start = first
-        for place in sorted(range(len(spans)), key=spans.__getitem__):
-            end = spans[place][1]
-            ends.append((start, end, self.keys[place]))
-            start = end
-        ends.append((start, n_tokens, None))
-        return [self._piece(start, end, key) for start, end, key in ends if end > start]
-
-    def _piece(self, start: int, end: int, key: Any) -> Piece:
-        words, places = self.composed.ids_L[start:end], self.positions_RL[:, start:end]
-        return Piece(start=start, end=end, key=(words.tobytes(), places.tobytes(), key))
+        """The pieces of the prompt in reading order."""
+        return [
+            Piece(start=start, end=end, key=(reading, None if place is None else self.keys[place]))
+            for start, end, place, reading in self.layout.cuts
+        ]
 
 
 class Wanted:
@@ -134,15 +153,15 @@ class Walker:
 
     def _inputs(self, pack: Sequence[Node], questions: Sequence[Question]) -> dict[str, Any]:
         device = self.model.device
-        ids = np.concatenate([_ids(node, questions[node.prompt].composed.ids_L) for node in pack])
-        places = np.concatenate([_positions(node, questions[node.prompt].positions_RL) for node in pack], axis=1)
+        ids = np.concatenate([_ids(node, questions[node.prompt].layout.composed.ids_L) for node in pack])
+        places = np.concatenate([_positions(node, questions[node.prompt].layout.positions_RL) for node in pack], axis=1)
         embeds_LD = self.model.get_input_embeddings()(torch.from_numpy(ids).to(device)).clone()
         visual_L = torch.zeros(len(ids), dtype=torch.bool, device=device)
         deep: list[tuple[torch.Tensor, ...]] = []
         start = 0
         for node in pack:
             question = questions[node.prompt]
-            for place, (a, b) in enumerate(question.composed.spans):
+            for place, (a, b) in enumerate(question.layout.composed.spans):
                 segment = question.segments[place]
                 if segment is None or not node.start <= a < node.end:
                     continue

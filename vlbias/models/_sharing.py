@@ -16,7 +16,7 @@ from vlbias.models._compose import Composed, Mismatch, alone, compose
 from vlbias.models._features import FeatureCache, Features, content_key, decoder_of, features
 from vlbias.models._options import Tokens, logsumexp
 from vlbias.models._prepared import Prepared
-from vlbias.models._shared import Positions, Question, Walker
+from vlbias.models._shared import Layout, Positions, Question, Walker
 from vlbias.records import Part, Prompt
 
 Batch = Callable[[Encoded], Mapping[str, Any]]
@@ -82,7 +82,7 @@ class Sharing:
         self.walker = Walker(model, pack_tokens=PACK_TOKENS.get(model.device.type, PACK_TOKENS["cuda"]))
         self._model, self._processor, self._style, self._batch = model, processor, style, batch
         self._checked: dict[Hashable, bool] = {}
-        self._layouts: dict[Hashable, tuple[Composed, Positions]] = {}
+        self._layouts: dict[Hashable, Layout] = {}
 
     def forget(self) -> None:
         """Drops all kept segments, as before the first prompt."""
@@ -105,16 +105,15 @@ class Sharing:
 
     def question(self, prompt: Prompt, variants: tuple[tuple[Tokens, ...], ...]) -> Question:
         """A prompt made of kept segments. Raises Mismatch where its tokens are not those of the whole prompt."""
-        segments = [self._segment(part, prompt.trial_id) for part in prompt.parts]
-        found, positions_RL = self._layout(prompt, segments)
-        self._check(prompt, found)
-        placed = {p.place: (content_key(p), s) for p, s in zip(prompt.parts, segments) if p.place is not None}
+        keys = [content_key(part) for part in prompt.parts]
+        segments = [self._segment(part, key, prompt.trial_id) for part, key in zip(prompt.parts, keys)]
+        layout = self._layout(prompt, segments)
+        self._check(prompt, layout.composed)
+        placed = {p.place: (key, s) for p, key, s in zip(prompt.parts, keys, segments) if p.place is not None}
         in_order = [placed[place] for place in range(len(placed))]
-        by_place = tuple(segment for _, segment in in_order)
         return Question(
-            composed=found,
-            positions_RL=positions_RL,
-            segments=by_place,
+            layout=layout,
+            segments=tuple(segment for _, segment in in_order),
             keys=tuple(key for key, _ in in_order),
             variants=variants,
         )
@@ -130,10 +129,9 @@ class Sharing:
             for number, question in enumerate(questions)
         ]
 
-    def _segment(self, part: Part, trial_id: str) -> Features | None:
+    def _segment(self, part: Part, key: Hashable, trial_id: str) -> Features | None:
         if part.frames is None:
             return None
-        key = content_key(part)
         ready = self.prepared.take(key)
 
         def make() -> Features:
@@ -145,7 +143,7 @@ class Sharing:
     def _processed(self, part: Part, trial_id: str) -> Encoded:
         return encode(self._processor, alone(part, trial_id), self._style)
 
-    def _layout(self, prompt: Prompt, segments: Sequence[Features | None]) -> tuple[Composed, Positions]:
+    def _layout(self, prompt: Prompt, segments: Sequence[Features | None]) -> Layout:
         """The tokens of a prompt and their positions; those of prompts that read alike are worked out once."""
         read = (segment.reading if segment else None for segment in segments)
         key = (prompt.system, *((p.turn, p.kind, p.place, p.text, r) for p, r in zip(prompt.parts, read)))
@@ -155,7 +153,7 @@ class Sharing:
             positions_RL = self._places(found, [placed[place] for place in sorted(placed, key=_number)])
             if len(self._layouts) >= MOST_LAYOUTS:
                 self._layouts.clear()
-            self._layouts[key] = (found, positions_RL)
+            self._layouts[key] = Layout(composed=found, positions_RL=positions_RL)
         return self._layouts[key]
 
     def _check(self, prompt: Prompt, found: Composed) -> None:

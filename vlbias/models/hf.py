@@ -221,14 +221,14 @@ class HFModel:
             except ModelError as error:
                 found[number] = unfit(error)
                 continue
-            fault = self._too_long(question.composed.n_tokens, longest_tail(question.variants))
+            fault = self._too_long(question.layout.composed.n_tokens, longest_tail(question.variants))
             if fault:
                 found[number] = fault
             else:
                 asked.append((number, question))
         results = halving([question for _, question in asked], sharing.logprobs, self._fit)
         for (number, question), result in zip(asked, results):
-            composed = question.composed
+            composed = question.layout.composed
             found[number] = scores(result, n_tokens=composed.n_tokens, spans=composed.spans)
         found.update(zip(apart, self.score_apart([prompts[number] for number in apart])))
         return [found[number] for number in range(len(prompts))]

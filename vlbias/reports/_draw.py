@@ -136,9 +136,9 @@ def encoded(figure: Figure, kind: str) -> bytes:
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that must not end a report.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        if figure.get_layout_engine() is not None:
+        if (layout := figure.get_layout_engine()) is not None:
             # Where things stand is worked out once, not before each kind of file.
-            figure.draw_without_rendering()
+            layout.execute(figure)
             figure.set_layout_engine(None)
         figure.savefig(page, format=kind, dpi=200, metadata=NO_DATE[kind])
     return page.getvalue()
