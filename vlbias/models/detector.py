@@ -185,16 +185,16 @@ def load(
     `threshold` is the score that a box must exceed, between 0 and 1. `template` holds `{}` for the thing's words, as
     "a photo of a {}"; only a detector with text is given it. Raises ModelError, before weights are read where it can.
     """
-    known = list(inspect.signature(load).parameters)
-    check(unknown, {"dtype": (dtype, DTYPES)}, known=known, adapter="detector")
+    check(unknown, {"dtype": (dtype, DTYPES)}, known=list(inspect.signature(load).parameters), adapter="detector")
     if not isinstance(threshold, (int, float)) or not 0 < threshold < 1:
         raise ModelError(f"detector: threshold {threshold!r} is no score; give a number between 0 and 1")
     if template.count("{}") != 1:
         raise ModelError(f"detector: template {template!r} needs {{}} once, for the thing")
     if pretrained is None:
         raise ModelError("detector: pretrained is missing; give a folder or a hub id")
+    name = str(pretrained)
     source = Source(
-        pretrained=str(pretrained),
+        pretrained=name,
         revision=revision,
         trust_remote_code=False,
         local_files_only=local_files_only,
@@ -207,7 +207,7 @@ def load(
     model = weights(source, dtype=dtype, device=place, attention=None, kind=KINDS[0 if by_text else 1])
     identity = Identity(
         adapter="detector",
-        name=str(pretrained),
+        name=name,
         revision=revision or getattr(found, "_commit_hash", None),
         weights_sha256=weights_sha256(source.pretrained),
         family=found.model_type,
@@ -217,13 +217,8 @@ def load(
         engine_version=transformers.__version__,
         n_parameters=sum(p.numel() for p in model.parameters()),
     )
-    return DetectorModel(
-        model,
-        processor=processor,
-        identity=identity,
-        threshold=float(threshold),
-        template=template if by_text else None,
-    )
+    words = template if by_text else None
+    return DetectorModel(model, processor=processor, identity=identity, threshold=float(threshold), template=words)
 
 
 def _by_text(found: Any, source: Source, template: str) -> bool:
