@@ -159,3 +159,40 @@ def test_a_steep_u_within_every_planned_contrast_is_not_called_none():
     assert steep.label == "undetermined"
     flat = (rng.random((n, 10)) < 0.6).astype(float)
     assert decide(flat, np.arange(n), rng=rng, level=0.0, draws=99).label == "none"
+
+
+def changing(n_clusters: int, *, n_changing: int, probes: int, size: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Right answers at ten slots, but in some clusters `probes` of `size` probes are wrong at one slot, each at its own."""
+    table = np.ones((n_clusters * size, 10))
+    for g in range(n_changing):
+        table[g * size : g * size + probes, g % 10] = 0.0
+    return table, np.repeat(np.arange(n_clusters), size)
+
+
+def test_one_changing_probe_of_three_in_few_clusters_is_none_within_the_margin():
+    table, cluster = changing(393, n_changing=13, probes=1)
+    found = decide(table, cluster, rng=np.random.default_rng(0), draws=199)
+    assert found.label == "none" and found.p_equivalence < 0.02
+    whole = decide(*changing(393, n_changing=13, probes=3), rng=np.random.default_rng(0), draws=199)
+    assert whole.label == "undetermined" and whole.p_equivalence > 0.2
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_few_changing_clusters_are_rarely_called_none_where_a_contrast_leaves_the_margin(size):
+    rng, called = np.random.default_rng(1), 0
+    for _ in range(60):
+        # 60 clusters, 12 % of them lose the first two slots: head less middle is -12 points.
+        table = np.ones((60 * size, 10))
+        lost = np.repeat(rng.random(60) < 0.12, size)
+        table[lost, :2] = 0.0
+        called += decide(table, np.repeat(np.arange(60), size), rng=rng, draws=99).label == "none"
+    assert called <= 6
+
+
+def test_slots_that_differ_by_what_does_not_matter_are_none_and_say_both():
+    rng = np.random.default_rng(4)
+    step = np.array([0, 3, -2, 1, -3, 2, -1, 3, -2, -1]) / 1000
+    table = np.clip(0.9 + 0.05 * rng.normal(size=(400, 1)) + step + rng.normal(0, 0.005, (400, 10)), 0, 1)
+    found = decide(table, np.arange(400) // 2, rng=rng, draws=199)
+    assert found.p_value < 0.01 and found.label == "none" and found.confidence > 0.99
+    assert "slots differ" in found.reason and "within +-5 points" in found.reason

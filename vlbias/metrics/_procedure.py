@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from vlbias.metrics._blocks import Floats, Ints, cluster_sums
 from vlbias.metrics._position_test import contrast, contrast_rows, position_test
@@ -16,7 +16,7 @@ from vlbias.metrics._resample import PERMUTATIONS, Resampling
 LEVEL = 0.05
 FEW_DISCORDANT = 20
 DETECTABLE = 2.80  # standard errors found with 80 % power at two-sided .05: z(.975) + z(.8)
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +63,11 @@ def decide(
     """The shape of the mean curve of complete outcomes [probe, slot], 0..1, whose probes share clusters.
 
     1. Gate: the permutation min-p of the omnibus and of max-T over the planned contrasts must be at most `level`.
-    2. Behind it, the shape with the largest posterior; it must hold half of what the five biased shapes hold together.
+    2. Behind it, the shape with the largest posterior; it must hold 40 % of what the five biased shapes hold together.
     3. Else "none" if each planned contrast, and the first and the last slot against the middle, lie within +-`margin`
        by two one-sided tests at .05; other single slots may still differ. With fewer than 20 clusters whose answers
-       change, by the exact bound on the share of such clusters.
+       change, by a bound on the share of such probes. "none" goes before a shape too, where it is shown and the
+       posterior holds it more likely: slots can differ by what does not matter.
     4. Else "undetermined", with the smallest effect that this many answers would find.
 
     `margin` is in the units of the outcome and sets the scale of the posterior. Raises ValueError for an outcome that
@@ -92,8 +93,8 @@ def decide(
         ),
         smallest_detectable=DETECTABLE * float(test.se_K.max()),
     )
-    n_changing = len(np.unique(cluster_P[np.ptp(outcome_PS, axis=1) > 0]))
-    found = _equivalence(found, sums_GS, n_G, n_changing=n_changing, margin=margin)
+    changing_G = cluster_sums((np.ptp(outcome_PS, axis=1) > 0).astype(np.float64)[:, None], cluster_P)[:, 0]
+    found = _equivalence(found, sums_GS, n_G, changing_G=changing_G, margin=margin)
     return _shaped(found, sums_GS, n_G, margin=margin) if test.p_any <= level else _flat(found, margin=margin)
 
 
@@ -136,19 +137,21 @@ def _shaped(found: Decision, sums_GS: Floats, n_G: Floats, *, margin: float) -> 
     found = replace(found, posterior=ranked)
     said = ", ".join(f"{name} {w:.2f}" for name, w in ranked if w >= 0.01)
     gate = f"slots differ (p = {found.p_value:.4g}); posterior: {said}"
+    if found.p_equivalence is not None and found.p_equivalence <= LEVEL and weight["none"] > weight[best]:
+        within = f"but by what lies within +-{100 * margin:.3g} points (equivalence p = {found.p_equivalence:.3g})"
+        return replace(found, label="none", confidence=1 - found.p_equivalence, reason=f"{gate}; {within}")
     if weight[best] < LEAST_SHARE * sum(weight[name] for name in BIASED):
-        return replace(found, reason=f"{gate}; no shape holds half of it")
+        return replace(found, reason=f"{gate}; no shape holds {100 * LEAST_SHARE:.0f} % of what is not none")
     if best in ("U", "inverted U"):
         p = two_lines(sums_GS, n_G, shape=best)
         found, gate = replace(found, p_two_lines=p), f"{gate}; two-lines test: p = {p:.3g}"
     return replace(found, label=best, confidence=weight[best], reason=gate)
 
 
-def _equivalence(found: Decision, sums_GS: Floats, n_G: Floats, *, n_changing: int, margin: float) -> Decision:
-    n_clusters = len(n_G)
+def _equivalence(found: Decision, sums_GS: Floats, n_G: Floats, *, changing_G: Floats, margin: float) -> Decision:
+    n_clusters, n_changing = len(n_G), int(np.count_nonzero(changing_G))
     if n_changing < FEW_DISCORDANT:
-        # Too few clusters change for a t interval; each can move a contrast by 1 (all of the scale) at most.
-        p = float(stats.binom.cdf(n_changing, n_clusters, margin))
+        p = _few_change(changing_G, n_G, margin=margin, n_slots=sums_GS.shape[1])
         how = f"{n_changing} of {n_clusters} clusters change with the slot"
         return replace(found, p_equivalence=p, reason=how)
     rows_KS = np.array([*contrast_rows(sums_GS.shape[1]).values(), *end_rows(sums_GS.shape[1])])
@@ -159,6 +162,24 @@ def _equivalence(found: Decision, sums_GS: Floats, n_G: Floats, *, n_changing: i
     ]
     how = f"{len(outside) - 2} planned contrasts and the first and the last slot against the middle"
     return replace(found, p_equivalence=max(outside), reason=how)
+
+
+def _few_change(changing_G: Floats, n_G: Floats, *, margin: float, n_slots: int) -> float:
+    """The p-value that so large a share of probes changes with the slot that a contrast could leave the margin.
+
+    Too few clusters change for a t interval, but a probe that changes can move a contrast no further than the weights
+    of one sign add up to. Exact where clusters are single probes, else the bound of a mean of independent shares
+    (Hoeffding 1963, theorem 1).
+    """
+    rows_KS = np.array([*contrast_rows(n_slots).values(), *end_rows(n_slots)])
+    most = margin / float(np.clip(rows_KS, 0.0, None).sum(axis=1).max())
+    n, largest = len(n_G), float(n_G.max())
+    if largest == 1.0:
+        return float(stats.binom.cdf(changing_G.sum(), n, most))
+    seen, wanted = float(changing_G.mean()) / largest, most * float(n_G.mean()) / largest
+    if seen >= wanted:
+        return 1.0
+    return math.exp(-n * float(special.rel_entr(seen, wanted) + special.rel_entr(1 - seen, 1 - wanted)))
 
 
 def end_rows(n_slots: int) -> Floats:

@@ -58,7 +58,7 @@ def _decided(found: Sequence[Blocks], *, n_slots: int, rng: np.random.Generator)
     for k, p in zip(tested, stepped):
         before = alone[k].p_value
         alone[k] = replace(alone[k], p_value=p)
-        if before is not None and before <= LEVEL < p:
+        if before is not None and before <= LEVEL < p and alone[k].label != "none":
             alone[k] = _withheld(alone[k], f"p = {before:.3g} alone, {p:.3g} over all tasks")
     return alone
 
