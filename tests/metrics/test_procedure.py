@@ -162,7 +162,7 @@ def test_a_steep_u_within_every_planned_contrast_is_not_called_none():
 
 
 def changing(n_clusters: int, *, n_changing: int, probes: int, size: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Right answers at ten slots, but in some clusters `probes` of `size` probes are wrong at one slot, each at its own."""
+    """Right answers at ten slots, but in some clusters `probes` of `size` probes are wrong at one slot."""
     table = np.ones((n_clusters * size, 10))
     for g in range(n_changing):
         table[g * size : g * size + probes, g % 10] = 0.0
