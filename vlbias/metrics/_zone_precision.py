@@ -12,26 +12,35 @@ from vlbias.metrics._blocks import Floats, Ints
 from vlbias.metrics._detection import average_precision, take_boxes
 
 THRESHOLDS = (0.5, 0.75)
-GROUPS = 20
+PARTS = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Boxes:
-    """Boxes (xyxy in 0..1) with the number of their image, category and zone; `score_M` is None of true ones."""
+    """Boxes (xyxy in 0..1) with the number of their image, category and zone; `score_M` is None of true ones.
+
+    `group_M` numbers what images share, as their item; None where every image stands for itself.
+    """
 
     box_M4: Floats
     image_M: Ints
     category_M: Ints
     zone_M: Ints
     score_M: Floats | None = None
+    group_M: Ints | None = None
+
+    @property
+    def unit_M(self) -> Ints:
+        """What is left out together: the group, else the image."""
+        return self.image_M if self.group_M is None else self.group_M
 
 
 def zone_precision(truth: Boxes, said: Boxes, *, task: str, n_zones: int) -> list[Estimate]:
     """AP in points at IoU .5 and .75 of all zones together and of each, a mean over categories with a true box there.
 
     A zone holds the true boxes and the detections whose centres lie in it (ZoneEval, arXiv 2310.13215); a detection is
-    matched within its image, category and zone. Intervals are of a jackknife over 20 groups of images. A zone without
-    a true box has no value.
+    matched within its image, category and zone. Intervals are of a jackknife over 20 parts of the images, which leave a
+    group together. A zone without a true box has no value.
     """
     out = []
     for threshold in THRESHOLDS:
@@ -49,29 +58,29 @@ def _within(boxes: Boxes, zone: int | None) -> Ints:
 
 
 def _estimate(blank: Estimate, truth: Boxes, said: Boxes, keep_T: Ints, keep_M: Ints, *, threshold: float) -> Estimate:
-    images = np.unique(truth.image_M[keep_T])
+    units = np.unique(truth.unit_M[keep_T])
     if not len(keep_T):
         return replace(blank, notes=("no true box lies in this zone",), clusters=0)
     right_M = _right(truth, said, keep_T, keep_M, threshold=threshold)
     value = _mean_precision(truth, said, keep_T, keep_M, right_M)
-    if len(images) < 2:
+    if len(units) < 2:
         return replace(blank, value=value, interval="not available: one image", n=len(keep_T), clusters=1)
-    group_of = np.full(int(max(truth.image_M.max(), said.image_M.max(initial=0))) + 1, -1)
-    n_groups = min(GROUPS, len(images))
-    group_of[images] = np.arange(len(images)) % n_groups
+    part_of = np.full(int(max(truth.unit_M.max(), said.unit_M.max(initial=0))) + 1, -1)
+    n_parts = min(PARTS, len(units))
+    part_of[units] = np.arange(len(units)) % n_parts
     left = []
-    for g in range(n_groups):
-        some_T = keep_T[group_of[truth.image_M[keep_T]] != g]
-        some = group_of[said.image_M[keep_M]] != g
+    for g in range(n_parts):
+        some_T = keep_T[part_of[truth.unit_M[keep_T]] != g]
+        some = part_of[said.unit_M[keep_M]] != g
         left.append(_mean_precision(truth, said, some_T, keep_M[some], right_M[some]))
-    spread = float(np.sqrt((n_groups - 1) / n_groups * np.square(np.array(left) - np.mean(left)).sum()))
+    spread = float(np.sqrt((n_parts - 1) / n_parts * np.square(np.array(left) - np.mean(left)).sum()))
     if spread == 0.0:
         why = "not available: the same without any group of images"
-        return replace(blank, value=value, interval=why, n=len(keep_T), clusters=len(images))
-    reach = float(stats.t.ppf(0.975, n_groups - 1)) * spread
-    interval = f"jackknife over {n_groups} groups of images, t"
+        return replace(blank, value=value, interval=why, n=len(keep_T), clusters=len(units))
+    reach = float(stats.t.ppf(0.975, n_parts - 1)) * spread
+    interval = f"jackknife over {n_parts} groups of images, t"
     low, high = max(0.0, value - reach), min(100.0, value + reach)
-    return replace(blank, value=value, low=low, high=high, interval=interval, n=len(keep_T), clusters=len(images))
+    return replace(blank, value=value, low=low, high=high, interval=interval, n=len(keep_T), clusters=len(units))
 
 
 def _right(truth: Boxes, said: Boxes, keep_T: Ints, keep_M: Ints, *, threshold: float) -> Floats:
