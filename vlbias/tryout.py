@@ -74,7 +74,7 @@ def asked_through(arm: Arm, hand: AtHand, held_out: Rows, *, seed: int) -> tuple
     """The held-out trials through a method; time, tokens and memory are those of the trials vanilla was timed on."""
     n_timed = len(timed(hand, held_out))
     trials = [hand.trials[r.asked.trial_id] for r in held_out if isinstance(r, Answer)]
-    with _applied(arm, hand, seed=seed) as asking:
+    with applied(arm, hand, seed=seed) as asking:
         counted: Any = asking.model
         with counting(counted.model) as work:
             rows = asked_again(hand, trials[:n_timed], asking)
@@ -93,7 +93,8 @@ def asked_through(arm: Arm, hand: AtHand, held_out: Rows, *, seed: int) -> tuple
 
 
 @contextmanager
-def _applied(arm: Arm, hand: AtHand, *, seed: int) -> Iterator[Asking]:
+def applied(arm: Arm, hand: AtHand, *, seed: int) -> Iterator[Asking]:
+    """The way of asking under a method that is not fitted; its model counts prompts and seconds."""
     if arm.shape == "before":
         yield replace(hand.asking, model=Counted(hand.asking.model), through=arms.through(arm, seed=seed))
         return
