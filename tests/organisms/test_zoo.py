@@ -65,6 +65,14 @@ def test_the_true_profile_has_the_shape_that_was_planted(name: str) -> None:
         assert np.ptp(found) > 0.05
 
 
+def test_slots_that_were_never_asked_in_training_are_read_worse_and_none_has_to_be_taught_so() -> None:
+    about = manifest.read(manifest.ZOO / "under10")
+    asked = np.array(about["plant"]["exposure"]) > 0
+    found = np.array(about["measured"]["accuracy"])
+    assert np.ptp(about["curve"]["expected_accuracy"]) == 0 and 0 < asked.sum() < len(asked)
+    assert found[asked].min() > found[~asked].max() and found[asked].mean() - found[~asked].mean() > 0.1
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_an_organism_does_what_its_manifest_says(name: str, filmed: Callable[[str], Pool]) -> None:
     about, organism = manifest.read(manifest.ZOO / name), taken_over(manifest.ZOO / name).eval()
