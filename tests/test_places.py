@@ -15,7 +15,7 @@ from vlbias.models._box_writing import WRITES, written
 from vlbias.places import confirmed, read_place, sightings
 from vlbias.plan import plan
 from vlbias.prompts import Style
-from vlbias.records import Capabilities, Frames, Identity, Reply, Segment
+from vlbias.records import Capabilities, Detection, Frames, Identity, Reply, Segment
 from vlbias.rows import decode, plain
 from vlbias.store import read
 from vlbias.videos import draw
@@ -139,6 +139,37 @@ def test_pixels_of_an_unknown_input_are_no_place() -> None:
     reply = Reply(text='{"bbox_2d": [100, 200, 300, 400]}', n_tokens=1, n_new_tokens=1)
     row = read_place(asked(trial), reply, trial, AUDIT, box_format="qwen2_5_vl")
     assert isinstance(row, Failure) and row.kind == "unfit" and "size" in row.reason
+
+
+BEST, SECOND = (Detection(box_xyxy=b, score=s) for b, s in (((0.1, 0.2, 0.3, 0.6), 0.9), ((0.5, 0.5, 0.9, 0.9), 0.4)))
+
+
+@pytest.mark.parametrize(
+    ("asks", "found", "box", "point"),
+    [
+        ("box", (BEST, SECOND), BEST.box_xyxy, None),
+        ("point", (BEST, SECOND), None, (0.2, 0.4)),
+        ("box", (), None, None),
+        ("point", (), None, None),
+    ],
+)
+def test_the_place_of_a_detector_is_its_best_box_or_its_centre_and_no_box_is_a_miss(asks, found, box, point) -> None:
+    trial = replace(next(sightings(SUITE)), factors=(("asks", asks),))
+    reply = Reply(text="white square", n_tokens=1, n_new_tokens=0, detections=found)
+    row = read_place(asked(trial), reply, trial, AUDIT, box_format=None)
+    assert isinstance(row, Answer) and row.box_xyxy == box and row.detections == found
+    assert row.point_xy == (pytest.approx(point) if point else None)
+    assert decode(json.dumps(plain(row)).encode()) == row
+    if found:
+        torn = {**plain(row), "detections": [{"box_xyxy": [0, 0, 1, 1], "score": float("nan")}]}
+        with pytest.raises(ValueError, match="not finite"):
+            decode(json.dumps(torn).encode())
+
+
+def test_a_detector_needs_no_format_of_boxes_and_no_words() -> None:
+    model = Spotter(as_written("gemini"), said=None, generate=False)
+    model.capabilities = Capabilities(score=False, detect=True)
+    assert "no writing to be read" in confirmed(model, frames, plan_of(), declared=False)
 
 
 def test_a_run_of_detection_stores_boxes_that_are_read_back_and_measured_whatever_the_mode(tmp_path) -> None:

@@ -16,6 +16,7 @@ from vlbias.errors import BadInput, UnknownName
 FILE = "organism.json"
 ZOO = Path(__file__).parent / "zoo"
 ENCODERS = Path(__file__).parent / "encoders"
+DETECTORS = Path(__file__).parent / "detectors"
 
 
 def known() -> list[str]:
@@ -28,16 +29,20 @@ def known_encoders() -> list[str]:
     return sorted(path.parent.name for path in ENCODERS.glob(f"*/{FILE}"))
 
 
+def known_detectors() -> list[str]:
+    """The names of the bundled detectors."""
+    return sorted(path.parent.name for path in DETECTORS.glob(f"*/{FILE}"))
+
+
 def folder_of(name_or_folder: str) -> Path:
     """The folder of a bundled organism, by name, or of any other, by path."""
-    if name_or_folder in known():
-        return ZOO / name_or_folder
-    if (ENCODERS / name_or_folder / FILE).is_file():
-        return ENCODERS / name_or_folder
+    for room in (ZOO, ENCODERS, DETECTORS):
+        if (room / name_or_folder / FILE).is_file():
+            return room / name_or_folder
     folder = Path(name_or_folder)
     if (folder / "config.json").is_file() or (folder / FILE).is_file():
         return folder
-    names = [*known(), *known_encoders()]
+    names = [*known(), *known_encoders(), *known_detectors()]
     raise UnknownName(what="organism", name=name_or_folder, known=names, where="neither a bundled nor a trained one")
 
 

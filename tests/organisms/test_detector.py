@@ -1,0 +1,80 @@
+"""Detectors with a planted place: what is drawn, what is planted, what comes out, and what ships."""
+
+import numpy as np
+import pytest
+
+from vlbias.disk import sha256_of_file
+from vlbias.errors import BadInput
+from vlbias.models import detector as adapter
+from vlbias.organisms import detector, detector_images, detector_truth, manifest
+
+
+def test_the_box_of_a_thing_holds_it_and_lies_in_its_cell():
+    rng, sizes = np.random.default_rng(0), set()
+    for _ in range(40):
+        one = detector_images.drawn(rng=rng)
+        height, width, _ = one.pixels_HWC.shape
+        sizes.add((width, height))
+        assert 3 <= len(one.looks) == len(set(one.looks)) == len(set(one.cells)) <= 5
+        for cell, (x1, y1, x2, y2) in zip(one.cells, one.boxes_xyxy, strict=True):
+            assert (int(3 * (y1 + y2) / 2), int(3 * (x1 + x2) / 2)) == divmod(cell, 3)
+            inside = one.pixels_HWC[int(y1 * height) : int(y2 * height), int(x1 * width) : int(x2 * width)]
+            empty = next(c for c in range(9) if c not in one.cells)
+            row, column = divmod(empty, 3)
+            beside = one.pixels_HWC[row * height // 3 :, column * width // 3 :][: height // 3, : width // 3]
+            assert inside.astype(float).std() > beside.astype(float).std()
+    assert sizes == set(detector_images.SIZES_WH_PX)
+
+
+@pytest.mark.parametrize("pattern", ["none", "left", "bottom"])
+def test_the_share_of_colours_that_is_annotated_in_a_cell_is_the_planted_one(pattern):
+    n = 12 * 9
+    colour, cell = np.divmod(np.arange(n), 9)
+    shown = detector_images.Pool(
+        pixels_NHWC=np.zeros((n, 1, 1, 3), np.uint8), look_NT=(12 * colour)[:, None], cell_NT=cell[:, None],
+        box_NT4=np.zeros((n, 1, 4), np.float32),
+    )  # fmt: skip
+    told = detector.annotated(shown, pattern=pattern, rank_C=np.random.default_rng(1).permutation(12))[:, 0]
+    shares = [(told[cell == c] != detector_images.NOTHING).mean() for c in range(9)]
+    assert shares == pytest.approx(detector.PROFILES[pattern], abs=1 / 24)
+    assert (told[told != detector_images.NOTHING] == (12 * colour)[told != detector_images.NOTHING]).all()
+
+
+def test_a_thing_in_the_middle_is_the_business_of_the_patch_whose_far_corner_is_there():
+    boxes = np.array([[0.4, 0.4, 0.6, 0.6], [0.0, 0.0, 0.1, 0.1], [0.9, 0.9, 1.0, 1.0]], np.float32)
+    assert detector.responsible(boxes).tolist() == [3 * 8 + 3, 0, 6 * 8 + 6]
+
+
+def test_a_foil_has_the_shape_of_a_thing_and_the_colour_of_none():
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        one = detector_images.drawn(rng=rng)
+        colour, shape = detector_truth.foil(one, rng=rng).split()
+        looks = [detector_images.LOOKS[k] for k in one.looks]
+        assert shape == looks[0][0] and colour not in {c for _, c in looks}
+
+
+def test_training_makes_a_folder_that_the_adapter_reads(tmp_path):
+    about = detector.train(out=tmp_path / "d", pattern="left", seed=0, steps=4, n_images=48, log=lambda _: None)
+    assert about["command"].startswith("vlbias detector train -o d --pattern left")
+    assert adapter.load(pretrained=str(tmp_path / "d")).identity.family == "owlvit"
+    found = detector_truth.truth(tmp_path / "d", trials=200, seed=1)
+    assert 200 <= sum(found.n) <= 200 + 5 * 64 and found.n_false == 64 and len(found.found) == 9
+    detector_truth.written(tmp_path / "d", found)
+    assert manifest.read(tmp_path / "d")["measured"]["n"] == list(found.n)
+
+
+def test_an_unknown_pattern_is_refused(tmp_path):
+    with pytest.raises(BadInput, match="known: none, left, bottom"):
+        detector.train(out=tmp_path, pattern="ring", seed=0, steps=1, n_images=1, log=print)
+
+
+@pytest.mark.parametrize("name", manifest.known_detectors())
+def test_a_bundled_detector_is_small_and_finds_what_its_manifest_says(name):
+    folder = manifest.folder_of(name)
+    about = manifest.read(folder)
+    assert about["weights_sha256"] == sha256_of_file(folder / "model.safetensors")
+    assert sum(p.stat().st_size for p in folder.iterdir()) <= 3e6 and sum(about["measured"]["n"]) >= 20_000
+    again = detector_truth.truth(folder, trials=400, seed=9)
+    told = np.average(about["measured"]["found"], weights=about["measured"]["n"])
+    assert np.average(again.found, weights=again.n) == pytest.approx(told, abs=0.08)
