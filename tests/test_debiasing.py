@@ -319,3 +319,14 @@ def test_a_run_without_a_gap_to_compare_is_refused_before_the_model_is_loaded(
     ask(one, plan(one), folder=tmp_path / "run")
     with pytest.raises(BadInput, match="at every slot|one slot"):
         debiasing.debias(tmp_path / "run", "permute", fit_share=0.5)
+
+
+def test_where_the_slot_is_the_answer_no_correction_is_told_it(tmp_path: Path) -> None:
+    """The better candidate's place is the slot: a scale and a bias per slot would answer every probe rightly."""
+    given: Any = {"tasks": "judge", "model": "scripted", "model_args": {"profile": ".6:.6", "scores": "graded"}}
+    one = RunConfig(**given, limit="80", batch_size=160)
+    ask(one, plan(one), folder=tmp_path / "run")
+    (vector,) = debiasing.debias(tmp_path / "run", "vector_per_slot", fit_share=0.5).methods
+    assert vector.changes["accuracy"].after < 80
+    table = json.loads((tmp_path / "run" / "debias" / "vector_per_slot.json").read_text())["correction"]["bias"]
+    assert list(table) == ["2 options"]

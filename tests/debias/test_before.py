@@ -1,6 +1,7 @@
 """Expand and merge: what is asked, and what the merged answer says."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,21 @@ def filmed() -> Prompt:
     return Prompt(trial_id=trial.trial_id, parts=parts, options=("A", "B"), trial=trial)
 
 
+@pytest.fixture
+def indexed(trial_of: Any) -> Any:
+    """Trials that ask for the place of the evidence: the options are the segments, displayed in their order."""
+
+    def make(slot: int) -> Trial:
+        trial = trial_of(0, slot)
+        pool = (trial.probe.evidence, *trial.probe.backgrounds)
+        probe = replace(trial.probe, options=tuple(s.segment_id for s in pool))
+        shown = tuple(pool.index(s) for s in trial.segments)
+        factors = (("asks", "index"), ("labels", "numbers"), ("image_at", str(slot)))
+        return replace(trial, probe=probe, option_order=shown, factors=factors)
+
+    return make
+
+
 def test_all_rotations_bring_the_evidence_to_every_slot_once(write: Any, trial_of: Any) -> None:
     method = rooms.find("debias", "permute").load()
     asked = method.expand(write(trial_of(0, 2)), write=write, rng=RNG)
@@ -62,6 +78,35 @@ def test_the_merged_answer_of_rotations_is_the_same_from_every_slot(
     assert [a.asked.slot for a in merged] == [0, 1, 2, 3] and all(mark(a.asked) is None for a in merged)
     assert max(np.abs(logprobs(a) - logprobs(merged[0])).max() for a in merged) < 1e-9
     assert merged[0].audit.n_tokens == 36
+
+
+@pytest.mark.parametrize("over", ["segments", "options"])
+def test_options_that_are_the_segments_move_with_them(over: str, write: Any, answered: Any, indexed: Any) -> None:
+    """A model that says the first place nine times of ten: after all rotations the right segment wins from any slot."""
+    method = rooms.find("debias", "permute").load(over=over)
+    for slot in range(4):
+        asked = method.expand(write(indexed(slot)), write=write, rng=RNG)
+        found = []
+        for one in asked:
+            shown = np.array([0.2 * (segment == one.trial.probe.evidence) for segment in one.trial.segments])
+            names = [segment.segment_id for segment in one.trial.segments]
+            assert names == list(one.trial.options)
+            found.append(answered(one, shown + np.log([0.9, 0.04, 0.03, 0.03])))
+        assert [a.correct for a in found].count(True) == 1 and method.merge(indexed(slot), found).correct
+
+
+def test_a_prior_over_places_is_found_where_the_options_are_the_segments(
+    write: Any, answered: Any, indexed: Any
+) -> None:
+    prior = np.array([0.6, 0.2, 0.1, 0.1])
+    method = rooms.find("debias", "pride").load()
+    rows = []
+    for slot in range(4):
+        for one in (write(indexed(slot)), *method.asks(write(indexed(slot)), write=write, rng=RNG)):
+            shown = np.array([2.0 * (segment == one.trial.probe.evidence) for segment in one.trial.segments])
+            rows.append(answered(one, shown + np.log(prior)))
+    table = method.fit(rows, rng=RNG).prior
+    assert list(table) == ["4 options"] and np.allclose(table["4 options"], prior)
 
 
 @pytest.mark.parametrize(("rule", "n"), [("cyclic", 4), ("full", 24), ("random", 3)])

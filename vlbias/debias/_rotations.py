@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Write
-from vlbias.debias._scores import marked
+from vlbias.debias._scores import options_are_places
+from vlbias.debias._segments import options_reordered
 from vlbias.records import Prompt
 
 ROTATION = "rotation"
@@ -19,16 +19,21 @@ ROTATION = "rotation"
 def rotations(prompt: Prompt, *, write: Write) -> list[Prompt]:
     """The prompts with the displayed options rotated by 1, 2, ..."""
     assert prompt.trial is not None
-    order = prompt.trial.option_order
-    turned = [(turn, order[turn:] + order[:turn]) for turn in range(1, len(order))]
-    return [write(marked(replace(prompt.trial, option_order=o), f"{ROTATION}:{turn}")) for turn, o in turned]
+    n = len(prompt.trial.option_order)
+    orders = [tuple((turn + place) % n for place in range(n)) for turn in range(1, n)]
+    return [write(options_reordered(prompt.trial, order, what=f"{ROTATION}:{order[0]}")) for order in orders]
 
 
 def complete(answers: Sequence[Answer]) -> list[list[Answer]]:
-    """The answers to one probe in one slot, where each option stands at each place equally often."""
+    """The answers to one probe in one slot, where each option stands at each place equally often.
+
+    Options that are the segments themselves have no slot of their own: all places of a probe are one group.
+    """
     groups: dict[tuple[object, ...], list[Answer]] = defaultdict(list)
     for answer in answers:
-        groups[answer.asked.probe_id, answer.asked.slot, answer.asked.n_slots].append(answer)
+        asked = answer.asked
+        slot = None if options_are_places(asked.factors) else asked.slot
+        groups[asked.probe_id, slot, asked.n_slots].append(answer)
     return [group for group in groups.values() if _latin(group)]
 
 

@@ -73,12 +73,18 @@ def asked_for(answers: Sequence[Answer], what: str) -> list[Answer]:
     return [a for a in answers if (mark(a.asked) or "").partition(":")[0] == what]
 
 
+def options_are_places(factors: Sequence[tuple[str, str]]) -> bool:
+    """Whether the options are the segments themselves, displayed in their order: the question asks for a place."""
+    return ("asks", "index") in factors
+
+
 def cell(asked: Asked, *, per_slot: bool) -> str:
     """The group of trials that share a correction: as many options and, where asked, the same slot of as many.
 
-    The probe alone is a group of its own.
+    The probe alone is a group of its own. Where the slot is itself the right answer (the place of a segment that is
+    asked for, the place of the better candidate) there are no groups by slot: a correction per slot would be told it.
     """
-    if not per_slot:
+    if not per_slot or options_are_places(asked.factors) or any(name == "swap" for name, _ in asked.factors):
         return f"{asked.n_options} options"
     place = "alone" if asked.slot is None else f"slot {asked.slot} of {asked.n_slots}"
     return f"{asked.n_options} options, {place}"

@@ -52,6 +52,11 @@ class Bold:
         needs_places("bold", setting)
         needs_model("bold", setting)
         needs_fit("bold", setting)
+        if setting.answer_is_segment:
+            raise NotApplicable(
+                "bold: not applicable: there are options that are the segments themselves, so their texts cannot be "
+                "taken away; use pride, or a suite with asks: [content]"
+            )
 
     def asks(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
         """The three attacks on the trial."""

@@ -17,7 +17,7 @@ from vlbias.attention.reading import Read, reading
 from vlbias.debias import Setting, Write
 from vlbias.debias._arguments import at_least, needs_fit, needs_logprobs, refuse_unknown
 from vlbias.debias._reading import Watched, Weighing, adapter_of, watching
-from vlbias.debias._scores import Floats, gold_place, logprobs, plain, rescored
+from vlbias.debias._scores import Floats, gold_place, logprobs, options_are_places, plain, rescored
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.models import Model
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
@@ -196,7 +196,7 @@ def last_masses(read: Read) -> Tensor:
 
 def is_index(answer: Answer) -> bool:
     """Whether the options of the trial are the places of its segments."""
-    return ("asks", "index") in answer.asked.factors
+    return options_are_places(answer.asked.factors)
 
 
 def attention_LS(answer: Answer) -> Floats:

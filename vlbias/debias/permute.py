@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 from math import factorial
 from typing import Literal
@@ -22,8 +22,8 @@ from vlbias.debias._arguments import (
     segments,
 )
 from vlbias.debias._merging import merged, voted
-from vlbias.debias._scores import by_option, marked
-from vlbias.debias._segments import reordered
+from vlbias.debias._scores import by_option
+from vlbias.debias._segments import options_reordered, reordered
 from vlbias.errors import NotApplicable
 from vlbias.records import Prompt, Trial
 
@@ -110,4 +110,4 @@ class Permute:
         name = f"{self.over}:{'.'.join(map(str, order))}"
         if self.over == "segments":
             return reordered(trial, order, what=name)
-        return marked(replace(trial, option_order=tuple(trial.option_order[place] for place in order)), name)
+        return options_reordered(trial, order, what=name)
