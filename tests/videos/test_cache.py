@@ -7,8 +7,8 @@ import pytest
 
 from vlbias.disk import sha256_of_file
 from vlbias.errors import DecodeError
-from vlbias.records import Segment
-from vlbias.videos import cache, decode_av
+from vlbias.records import Scene, Segment, Sprite
+from vlbias.videos import cache, decode_av, draw
 
 FILL = """
 import sys
@@ -88,3 +88,18 @@ def test_a_clip_that_cannot_be_read_is_asked_once_only(tmp_path, monkeypatch):
         with pytest.raises(DecodeError) as again:
             frames.frames(segment)
     assert again.value.reason == first.value.reason
+
+
+def test_a_drawn_image_is_given_as_it_is_drawn_and_nothing_is_kept(tmp_path):
+    scene = Scene(
+        sprites=(Sprite(form="star", colour_rgb=(200, 30, 30), centre_xy=(0.5, 0.4), radius=0.2),), texture="checks",
+        backdrop_rgb=(20, 20, 20), duration_s=1.0, fps=1.0, size_wh_px=(64, 48), seed=5,
+    )  # fmt: skip
+    segment = Segment(segment_id="s", kind="image", scenes=(scene,))
+    with cache.FrameCache(tmp_path / "cache", num_frames=3) as frames:
+        found = frames.frames(segment)
+        assert (found.frames_THWC == draw.frames([scene])).all() and found.decoder == "drawn"
+        assert frames.n_decoded == 1 and not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+        assert frames.frames(segment).sha256 == found.sha256
+    with cache.FrameCache(tmp_path / "cache", num_frames=3, frame_size_wh_px=(32, 24)) as frames:
+        assert frames.frames(segment).frames_THWC.shape == (1, 24, 32, 3)

@@ -101,3 +101,10 @@ def test_a_scene_that_cannot_be_drawn_is_named(change: dict[str, object], words:
 def test_scenes_of_two_sizes_are_no_film() -> None:
     with pytest.raises(BadInput, match="share size"):
         draw.frames((SCENE, replace(SCENE, size_wh_px=(64, 64))))
+
+
+def test_what_is_drawn_before_leaves_nothing_in_the_backdrop() -> None:
+    bare = replace(SCENE, sprites=())
+    first = draw.frames([bare])
+    assert (draw.frames([SCENE]) != first).any() and (draw.frames([bare]) == first).all()
+    assert (draw.frames([replace(bare, seed=4)]) != first).any()

@@ -14,10 +14,10 @@ import numpy as np
 
 from vlbias.disk import sha256_of_file
 from vlbias.errors import DecodeError
-from vlbias.records import Frames, FramesTHWC, Segment, digest
+from vlbias.records import Frames, FramesTHWC, Scene, Segment, digest
 from vlbias.videos import ClipInfo, media, sampling
 from vlbias.videos._container import container_of
-from vlbias.videos.draw import film
+from vlbias.videos.draw import film, snapshots
 from vlbias.videos.worker import Worker, module_of
 
 SCHEMA = 2
@@ -96,6 +96,8 @@ class FrameCache:
         """The frames of a clip, an image or drawn scenes. Errors: DecodeError, at once when it failed before."""
         if segment.kind not in ("clip", "image"):
             raise ValueError(f"segment {segment.segment_id}: a {segment.kind} has no frames of its own")
+        if segment.path is None and segment.kind == "image" and len(segment.scenes) == 1:
+            return self._drawn(segment.scenes[0])
         path = Path(segment.path) if segment.path is not None else film(segment.scenes, folder=self.folder / "films")
         sha256 = _sha256(path, segment if segment.path is not None else None)
         place = (sha256, segment.kind, segment.start_s, segment.end_s)
@@ -108,6 +110,21 @@ class FrameCache:
         except DecodeError as error:
             self._failures[place] = error
             raise
+
+    def _drawn(self, scene: Scene) -> Frames:
+        """A drawn image as it is: no film is made of it, and drawing again costs less than keeping it on disk."""
+        began = time.perf_counter()
+        pixels = _resized(snapshots(scene, (scene.duration_s / 2,)), self.frame_size_wh_px)
+        self.n_decoded += 1
+        self.decode_s += time.perf_counter() - began
+        return Frames(
+            frames_THWC=pixels,
+            timestamps_s=(0.0,),
+            asked_s=(0.0,),
+            sha256=_pixels_sha256(pixels),
+            decoder="drawn",
+            decoder_version=f"opencv {cv2.__version__}",
+        )
 
     def _asked(self, path: Path, sha256: str, segment: Segment) -> tuple[float, ...]:
         if sha256 not in self._infos:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +20,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
-from vlbias.records import FramesTHWC, Picture, Scene, Sprite, digest
+from vlbias.records import RGB, FramesTHWC, Picture, Scene, Sprite, digest
 from vlbias.videos import media
 from vlbias.videos._forms import FORMS, WORD
 from vlbias.videos.extents import hung_px, turned
@@ -114,8 +115,10 @@ def _times(scene: Scene) -> list[float]:
 
 
 def _draw(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
+    bare_HWC, state = _backdrop(scene.size_wh_px, scene.backdrop_rgb, scene.texture, scene.seed)
     rng = np.random.default_rng(scene.seed)
-    backdrop_HWC = _backdrop(scene, rng)
+    rng.bit_generator.state = state
+    backdrop_HWC = bare_HWC.copy() if scene.pictures else bare_HWC
     for picture in scene.pictures:
         _hang(picture, backdrop_HWC)
     drawn = []
@@ -125,7 +128,7 @@ def _draw(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
             _lay(sprite, image_HWC, time_s - scene.duration_s / 2)
         # Grain keeps every frame different, so that a decoder that repeats a frame is caught.
         image_HWC += _GRAIN_LEVELS * rng.standard_normal(image_HWC.shape[:2], dtype=np.float32)[:, :, None]
-        drawn.append(np.clip(np.rint(image_HWC), 0, 255).astype(np.uint8))
+        drawn.append(np.clip(np.rint(image_HWC, out=image_HWC), 0, 255, out=image_HWC).astype(np.uint8))
     return np.stack(drawn)
 
 
@@ -194,11 +197,21 @@ def _write(text: str, mask_HW: npt.NDArray[np.uint8], centre_xy: Any, radius_px:
 # --- backdrops
 
 
-def _backdrop(scene: Scene, rng: np.random.Generator) -> Field:
-    width, height = scene.size_wh_px
+@lru_cache(maxsize=4)
+def _backdrop(
+    size_wh_px: tuple[int, int], backdrop_rgb: RGB, texture: str, seed: int
+) -> tuple[Field, Mapping[str, Any]]:
+    """The backdrop, which nobody may write to, and the state of chance after it.
+
+    It is most of the work of an image, and a thing in every cell of an image has one backdrop.
+    """
+    width, height = size_wh_px
+    rng = np.random.default_rng(seed)
     x_HW, y_HW = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
-    wave_HW = _TEXTURES[scene.texture](x_HW, y_HW, rng) * _TEXTURE_LEVELS
-    return np.asarray(np.array(scene.backdrop_rgb) + wave_HW[:, :, None], dtype=np.float32)
+    wave_HW = _TEXTURES[texture](x_HW, y_HW, rng) * _TEXTURE_LEVELS
+    backdrop_HWC = np.asarray(np.array(backdrop_rgb) + wave_HW[:, :, None], dtype=np.float32)
+    backdrop_HWC.flags.writeable = False
+    return backdrop_HWC, rng.bit_generator.state
 
 
 def _plain(x_HW: Any, _y_HW: Any, _rng: np.random.Generator) -> Any:
