@@ -7,6 +7,7 @@ import torch
 from vlbias.bench import _toy as toy
 from vlbias.bench import sweep
 from vlbias.errors import ModelError, UnknownName
+from vlbias.models._room import Memory
 
 SMALL = toy.Shape(
     hidden=32, feed_forward=48, layers=1, heads=2, key_heads=1, vocabulary=512, vision_hidden=32, vision_layers=1,
@@ -68,7 +69,7 @@ def test_a_clip_of_the_bundled_suite_is_decoded_once() -> None:
 def test_every_shape_tells_what_it_needs_and_is_refused_where_that_is_not_there(monkeypatch) -> None:
     needed = [toy.needed_bytes(shape) for shape in toy.SHAPES.values()]
     assert needed == sorted(needed) and 14 < needed[-1] / toy.GIB / toy.ROOM < 17
-    monkeypatch.setattr(toy, "free_bytes", lambda _: 2 * toy.GIB)
+    monkeypatch.setattr(toy, "memory", lambda _: Memory(free=lambda: 2 * toy.GIB, held=lambda: 0, most=lambda: 0))
     with pytest.raises(ModelError, match=r"needs about 20\.\d GiB of memory on cpu, found 2\.0 GiB free"):
         toy.model(toy.SHAPES["7b"], device="cpu", seed=0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from transformers import (
 )
 
 from vlbias.errors import ModelError
+from vlbias.models._room import memory
 from vlbias.models.hf import HFModel
 from vlbias.records import Frames, Identity, Part, Prompt, digest
 
@@ -80,7 +80,7 @@ def model(shape: Shape, *, device: str, seed: int) -> HFModel:
     Raises ModelError before anything is made where the device has too little memory for it.
     """
     place = torch.device(device)
-    needed, there = needed_bytes(shape), free_bytes(place)
+    needed, there = needed_bytes(shape), memory(place).free()
     if there is not None and there < needed:
         raise ModelError(
             f"bench sweep: a model of {needed / GIB / ROOM:.1f} GiB needs about {needed / GIB:.1f} GiB of memory on "
@@ -103,15 +103,6 @@ def needed_bytes(shape: Shape) -> int:
     with torch.device("meta"):
         hollow = AutoModelForImageTextToText.from_config(_config(shape), dtype=shape.dtype)
     return int(ROOM * sum(value.numel() * value.element_size() for value in hollow.parameters()))
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """The memory that is free on a device; None where the system does not tell."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    told = Path("/proc/meminfo")
-    lines = told.read_text(encoding="ascii").splitlines() if told.is_file() else []
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def sweep(shape: Shape, *, n_slots: int, n_questions: int, rng: np.random.Generator) -> list[list[Prompt]]:

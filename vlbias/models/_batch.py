@@ -1,7 +1,8 @@
-"""Pads encoded prompts to one batch, and halves a batch that does not fit in memory."""
+"""Pads encoded prompts to one batch, grows batches as far as memory goes, and halves one that does not fit."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,11 +10,11 @@ from typing import Any, TypeVar
 import torch
 
 from vlbias.models._chat import Encoded
+from vlbias.models._room import Room
 from vlbias.records import Fault
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
-MOST_TOKENS = 16384
 PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
 
 
@@ -56,38 +57,55 @@ def in_groups(
     key: Callable[[Row], Any],
     size: Callable[[Row], int],
     run: Callable[[list[Row]], Sequence[Result]],
+    room: Room,
 ) -> list[Result | Fault]:
     """`run` over rows of equal `key`, results in the order of `rows`; a row that does not fit alone is a Fault.
 
-    A group is cut where its padded tokens, by `size`, would exceed MOST_TOKENS: more do not make a device busier.
+    A group is cut where its padded tokens, by `size`, would exceed what `room` allows; a row longer than that stands
+    alone.
     """
     groups: dict[Any, list[int]] = {}
     for place, row in enumerate(rows):
         groups.setdefault(key(row), []).append(place)
     found: dict[int, Result | Fault] = {}
-    fit = Fit()
     for places in groups.values():
-        for part in _cut(places, [size(rows[p]) for p in places]):
-            found.update(zip(part, halving([rows[p] for p in part], run, fit)))
+        allowed = room.first()
+        while places:
+            count, n_tokens = _first([size(rows[place]) for place in places], most=allowed)
+            part, places = places[:count], places[count:]
+            fit = Fit()
+            room.begin()
+            found.update(zip(part, halving([rows[place] for place in part], run, fit)))
+            if fit.halvings:
+                room.failed(n_tokens >> fit.halvings - 1)
+            else:
+                room.fitted(n_tokens)
+            allowed = room.next(allowed)
     return [found[place] for place in range(len(rows))]
 
 
-def _cut(places: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
-    parts: list[list[int]] = []
-    longest = 0
-    for place, size in zip(places, sizes):
+def _first(sizes: Sequence[int], *, most: int) -> tuple[int, int]:
+    """How many of the first rows have at most `most` tokens when padded to the longest, at least one; their tokens."""
+    longest = sizes[0]
+    for count, size in enumerate(sizes):
+        if count and max(longest, size) * (count + 1) > most:
+            return count, longest * count
         longest = max(longest, size)
-        if not parts or longest * (len(parts[-1]) + 1) > MOST_TOKENS:
-            parts.append([])
-            longest = size
-        parts[-1].append(place)
-    return parts
+    return len(sizes), longest * len(sizes)
 
 
 def halving(
-    rows: list[Row], run: Callable[[list[Row]], Sequence[Result]], fit: Fit, *, level: int = 0
+    rows: list[Row],
+    run: Callable[[list[Row]], Sequence[Result]],
+    fit: Fit,
+    *,
+    level: int = 0,
+    shrink: Callable[[], bool] = lambda: False,
 ) -> list[Result | Fault]:
-    """`run(rows)`, in halves of halves where memory does not suffice; `fit` keeps what was found. No row is lost."""
+    """`run(rows)`, in halves of halves where memory does not suffice; `fit` keeps what was found. No row is lost.
+
+    `shrink` is asked first: where it makes `run` need less memory, it says so and `run` is tried again.
+    """
     if level >= fit.halvings or len(rows) == 1:
         reason = ""
         try:
@@ -99,10 +117,13 @@ def halving(
                 raise
             reason = str(error)
         # Outside the handler, so that the traceback holds no tensors of the failed batch while the halves run.
+        gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if shrink():
+            return halving(rows, run, fit, level=level, shrink=shrink)
         if len(rows) == 1:
             return [Fault(kind="memory", reason=f"one prompt alone does not fit in memory: {reason[:200]}")]
         fit.halvings = level + 1
-    middle = len(rows) // 2
-    return halving(rows[:middle], run, fit, level=level + 1) + halving(rows[middle:], run, fit, level=level + 1)
+    halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    return [found for half in halves for found in halving(half, run, fit, level=level + 1, shrink=shrink)]

@@ -9,6 +9,7 @@ import torch
 from vlbias.models._batch import in_groups, shape_key
 from vlbias.models._chat import Encoded
 from vlbias.models._options import Tokens, logsumexp
+from vlbias.models._room import Room
 from vlbias.records import Fault
 
 Ready = tuple[Encoded, Tokens]
@@ -16,14 +17,17 @@ Logits = Callable[[Sequence[Ready], int], torch.Tensor]
 Options = tuple[tuple[Tokens, ...], ...]
 
 
-def logprobs(prompts: Sequence[Encoded], options: Sequence[Options], logits: Logits) -> list[tuple[float, ...] | Fault]:
+def logprobs(
+    prompts: Sequence[Encoded], options: Sequence[Options], logits: Logits, room: Room
+) -> list[tuple[float, ...] | Fault]:
     """By prompt, the log-probability of each of its options.
 
     `logits(rows, keep)` runs rows of prompts with a tail and gives the logits of their last `keep` tokens. Options of
     one token are read from one forward over the batch; those of more are teacher-forced, each in a row of its own.
     """
     found: list[list[list[float]] | Fault] = [[[] for _ in own] for own in options]
-    for number, row in enumerate(in_groups(prompts, key=shape_key, size=_length, run=lambda p: _next(p, logits))):
+    rows = in_groups(prompts, key=shape_key, size=_length, run=lambda p: _next(p, logits), room=room)
+    for number, row in enumerate(rows):
         if isinstance(row, Fault):
             found[number] = row
             continue
@@ -36,7 +40,7 @@ def logprobs(prompts: Sequence[Encoded], options: Sequence[Options], logits: Log
         (n, k, ids) for n, own in enumerate(options) for k, them in enumerate(own) for ids in them if len(ids) > 1
     ]
     tails = [(prompts[n], ids) for n, _, ids in owners]
-    sums = in_groups(tails, key=row_key, size=row_length, run=lambda rows: tail_logprobs(rows, logits))
+    sums = in_groups(tails, key=row_key, size=row_length, run=lambda rows: tail_logprobs(rows, logits), room=room)
     for (number, k, _), total in zip(owners, sums):
         if isinstance(total, Fault):
             found[number] = total

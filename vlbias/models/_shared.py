@@ -20,6 +20,7 @@ from vlbias.models._trie import MaskQK, Node, Piece, Trie, mask, needed, packs
 
 Positions = npt.NDArray[np.int64]
 Variant = tuple[int, int, int]
+FEWEST_TOKENS = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +109,13 @@ class Walker:
         self.n_tokens = self.n_forwards = self.most_held = 0
         self._decoder = decoder_of(model)
         self._additive = model.config._attn_implementation == "eager"
+
+    def shrink(self) -> bool:
+        """Halves the tokens of a pack for all walks to come; False where they are too few to be halved."""
+        if self.pack_tokens < 2 * FEWEST_TOKENS:
+            return False
+        self.pack_tokens //= 2
+        return True
 
     @torch.inference_mode()
     def walk(self, questions: Sequence[Question]) -> Wanted:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from vlbias.models._options import Variants
 from vlbias.models._outcomes import longest_tail, nonfinite, scores, too_long, unfit
 from vlbias.models._positions import RULES, apply_rule
 from vlbias.models._proof import unproven
+from vlbias.models._room import room
 from vlbias.models._separate import Options, logprobs, row_key, row_length, tail_logprobs
 from vlbias.models._separate import Ready as Ready
 from vlbias.models._shared import Question
@@ -125,7 +127,7 @@ class HFModel:
         self._accepts = inspect.signature(model.forward).parameters
         self._has_rope_index = hasattr(model.model, "get_rope_index")
         self.sharing: Sharing | None = None
-        self._fit = Fit()
+        self._fit, self._room = Fit(), room(model.device)
         self._variants = Variants(processor.tokenizer)
         self._processing = threading.Lock()
         reason: str | None = "off: not asked for"
@@ -163,7 +165,7 @@ class HFModel:
         """The same as `score`, every prompt in a row of its own: the reference for what sharing gives."""
         ready = [self._prepared(prompt) for prompt in prompts]
         asked = [pair for pair in ready if not isinstance(pair, Fault)]
-        found = iter(logprobs([prompt for prompt, _ in asked], [own for _, own in asked], self._logits))
+        found = iter(logprobs([prompt for prompt, _ in asked], [own for _, own in asked], self._logits, self._room))
         return [
             pair if isinstance(pair, Fault) else scores(next(found), n_tokens=pair[0].n_tokens, spans=pair[0].spans)
             for pair in ready
@@ -180,7 +182,7 @@ class HFModel:
         def size(prompt: Encoded) -> int:
             return prompt.n_tokens + max_new_tokens
 
-        replies: Iterator[Reply | Fault] = iter(in_groups(rows, key=shape_key, size=size, run=run))
+        replies: Iterator[Reply | Fault] = iter(in_groups(rows, key=shape_key, size=size, run=run, room=self._room))
         return [prompt if isinstance(prompt, Fault) else next(replies) for prompt in ready]
 
     def nll(self, prompts: Sequence[Prompt], targets: Sequence[str]) -> list[float | Fault]:
@@ -192,11 +194,8 @@ class HFModel:
             raise ModelError(f"hf: target {tails.index(())} has no tokens; give the text to score")
         ready = [self._ready(prompt, longest=len(tail)) for prompt, tail in zip(prompts, tails)]
         rows = [(prompt, tail) for prompt, tail in zip(ready, tails) if isinstance(prompt, Encoded)]
-
-        def run(part: list[Ready]) -> list[float]:
-            return tail_logprobs(part, self._logits)
-
-        sums: Iterator[float | Fault] = iter(in_groups(rows, key=row_key, size=row_length, run=run))
+        run = partial(tail_logprobs, logits=self._logits)
+        sums: Iterator[float | Fault] = iter(in_groups(rows, key=row_key, size=row_length, run=run, room=self._room))
         found = [prompt if isinstance(prompt, Fault) else next(sums) for prompt in ready]
         return [x if isinstance(x, Fault) else -x if abs(x) < float("inf") else nonfinite(x) for x in found]
 
@@ -226,7 +225,8 @@ class HFModel:
                 found[number] = fault
             else:
                 asked.append((number, question))
-        results = halving([question for _, question in asked], sharing.logprobs, self._fit)
+        rows = [question for _, question in asked]
+        results = halving(rows, sharing.logprobs, self._fit, shrink=sharing.walker.shrink)
         for (number, question), result in zip(asked, results):
             composed = question.layout.composed
             found[number] = scores(result, n_tokens=composed.n_tokens, spans=composed.spans)
@@ -251,7 +251,8 @@ class HFModel:
         return too_long(n_tokens, longest, self.identity.context_window)
 
     def _logprobs_apart(self, prompts: Sequence[Prompt], options: Sequence[Options]) -> list[tuple[float, ...] | Fault]:
-        return logprobs([encode(self.processor, prompt, self._style) for prompt in prompts], options, self._logits)
+        encoded = [encode(self.processor, prompt, self._style) for prompt in prompts]
+        return logprobs(encoded, options, self._logits, self._room)
 
     def _batch_of_one(self, prompt: Encoded) -> dict[str, Any]:
         return self._batch([(prompt, ())])
