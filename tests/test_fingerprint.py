@@ -47,14 +47,30 @@ def test_the_page_the_figure_and_the_numbers_are_written(runs: Path, tmp_path: P
     kept = json.loads(paths[0].read_text(), parse_constant=lambda name: pytest.fail(name))
     assert [row["estimate"]["value"] for row in kept["marks"]] == [mark.estimate.value for mark in marks]
     page = paths[2].read_text()
-    assert page.count("<tr>") == len(marks) + 1 and page.count("<svg") == 1 and "scripted" in page
-    assert "no context window" in page
+    known = [mark for mark in marks if mark.estimate.value is not None]
+    assert page.count("<tr>") == len(known) + 1 and page.count("<svg") == 1 and "scripted" in page
+    assert "<li>fill of conflict, fill of judge: the model tells no context window</li>" in page
+    assert [mark.panel for mark in marks] == ["conflict", "judge", "fill", "fill"]
     assert str(runs) not in page + paths[0].read_text()
     section = paths[3].read_text().splitlines()
     assert section[0] == "## Position fingerprint" and "![Position biases by panel](fingerprint.svg)" in section
     rows = [line for line in section if line.startswith(("| judge", "| conflict"))]
-    assert len(rows) == sum(mark.estimate.value is not None for mark in marks)
+    assert len(rows) == len(known)
     assert any("without a value" in line for line in section)
+
+
+def test_a_model_from_a_folder_is_told_by_its_name_and_a_judge_without_a_verdict_by_the_reason(tmp_path: Path) -> None:
+    one = configs.check(
+        {"model": "scripted", "model_args": {"refusals": 1.0}, "tasks": "judge", "limit": "4"}, where="test"
+    )
+    session.ask(one, plan(one), folder=tmp_path / "judge")
+    described = tmp_path / "judge" / "run.json"
+    described.write_text(described.read_text().replace('"name": "scripted"', '"name": "/data/me/models/Tiny-VL"'))
+    found = fingerprint.fingerprint(tmp_path)
+    assert {(mark.model, mark.panel) for mark in found.marks} == {("Tiny-VL", "judge"), ("Tiny-VL", "fill")}
+    text = fingerprint.page(found, "", [])
+    assert "Position fingerprint of Tiny-VL" in text and "judge of judge: no probe has every rotation" in text
+    assert "/data/me" not in text
 
 
 def test_the_card_of_several_runs_is_their_fingerprint_and_of_one_its_own(runs: Path, tmp_path: Path) -> None:

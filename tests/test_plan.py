@@ -131,7 +131,7 @@ def test_a_group_stands_for_its_suites_each_once() -> None:
 
 def test_every_order_probe_is_in_the_group_of_all() -> None:
     kinds = {suite_file(name)[1] for name in expanded("all_order")}
-    assert kinds >= {"conflict", "options", "images", "judge", "placement"}
+    assert kinds >= {"insertion", "conflict", "options", "images", "judge", "placement"}
 
 
 def test_an_unknown_task_is_told_the_groups_too() -> None:

@@ -19,6 +19,7 @@ from vlbias import lengths, scoring
 from vlbias.errors import BadInput, NotARun
 from vlbias.estimates import Estimate
 from vlbias.lengths import Length
+from vlbias.reports._text import model_name, pathless
 from vlbias.reports.tables import as_markdown
 from vlbias.store import read_run
 
@@ -56,7 +57,6 @@ PANELS = (
         title="Accuracy's range over places of an image",
         measured_by="images",
         metric="image_accuracy_range",
-        whole=False,
         positive=True,
     ),
     Panel(
@@ -123,8 +123,10 @@ def fingerprint(root: Path) -> Fingerprint:
         raise BadInput(
             f"{root}: holds no run, and no folder of one; run `vlbias run --tasks all_order -o {root}` first"
         )
+    order = [panel.name for panel in PANELS]
+    marks = [mark for folder in folders for mark in _marks(folder)]
     return Fingerprint(
-        marks=tuple(mark for folder in folders for mark in _marks(folder)),
+        marks=tuple(sorted(marks, key=lambda mark: order.index(mark.panel))),
         sweeps=tuple(tuple(sweep) for sweep in lengths.lengths(folders)),
     )
 
@@ -187,8 +189,24 @@ def page(found: Fingerprint, svg: str, sweeps: Sequence[str]) -> str:
         f"<h1>Position fingerprint of {html.escape(models)}</h1>"
         "<p>Dots are estimates with their 95 % intervals; the grey bands are what a model without the effect gives on "
         f"the same questions.</p>{''.join(body)}<h2>All numbers</h2>"
-        f"{_html_table(HEADS, [_cells(mark) for mark in found.marks])}</html>\n"
+        f"{_html_table(HEADS, [_cells(mark) for mark in found.marks if mark.estimate.value is not None])}"
+        f"{_unknown(found.marks)}</html>\n"
     )
+
+
+def _unknown(marks: Sequence[Mark]) -> str:
+    """What has no value, by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for mark in marks:
+        if mark.estimate.value is None:
+            reason = "; ".join(mark.estimate.notes) or "no reason was recorded"
+            by_reason.setdefault(reason, []).append(f"{mark.panel} of {_label(mark)}")
+    if not by_reason:
+        return ""
+    items = "\n".join(
+        f"<li>{html.escape(', '.join(names))}: {html.escape(pathless(why))}</li>" for why, names in by_reason.items()
+    )
+    return f"<h2>Without a value</h2><ul>{items}</ul>"
 
 
 def section(found: Fingerprint) -> str:
@@ -229,11 +247,17 @@ def _marks(folder: Path) -> list[Mark]:
         return []
     found = scoring.report(folder, metrics=list(dict.fromkeys(panel.measured_by for panel in wanted))).estimates
     return [
-        Mark(panel=panel.name, suite=str(run.suite.get("name")), model=run.identity.name, estimate=estimate)
+        Mark(panel=panel.name, suite=str(run.suite.get("name")), model=model_name(run.identity.name), estimate=estimate)
         for panel in wanted
         for estimate in found
-        if estimate.metric == panel.metric and estimate.slot == panel.slot and (estimate.task == "all") == panel.whole
+        if estimate.metric == panel.metric and _fits(estimate, panel)
     ]
+
+
+def _fits(estimate: Estimate, panel: Panel) -> bool:
+    """Whether an estimate stands in a panel; without a value it has no slot."""
+    slot = panel.slot if estimate.value is not None else estimate.slot
+    return estimate.slot == slot and (estimate.task == "all") == panel.whole
 
 
 def _of(marks: Sequence[Mark], panel: Panel) -> list[Mark]:

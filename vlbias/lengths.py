@@ -16,6 +16,7 @@ from vlbias.estimates import Estimate, RunInfo
 from vlbias.records import digest
 from vlbias.reports import Report
 from vlbias.reports._draw import PAPER, Curve, encoded, grid_figure
+from vlbias.reports._text import model_name
 from vlbias.store import read_run
 
 METRICS = ("curve", "contrasts", "shape", "fill")
@@ -105,7 +106,7 @@ def _length(folder: Path) -> Length:
     segments, frames = _shape_of(report.run)
     return Length(
         suite=str(report.run.suite.get("name")),
-        model=report.run.identity.name,
+        model=model_name(report.run.identity.name),
         segments=segments,
         frames=frames,
         tokens=_mean_tokens(report),

@@ -21,8 +21,11 @@ def test_the_share_of_the_window_is_told_with_its_range(answers_of) -> None:
     assert found.notes == ("from 12.5 to 25 %",)
 
 
-@pytest.mark.parametrize("change", [{"context_window": None}, {"context_window": 1000, "n_tokens": None}])
-def test_without_a_window_or_a_count_there_is_no_share(answers_of, change) -> None:
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"context_window": None}, "no context window"), ({"context_window": 1000, "n_tokens": None}, "no prompt has a")],
+)
+def test_without_a_window_or_a_count_there_is_no_share(answers_of, change, why) -> None:
     rows = [replace(r, audit=replace(AUDIT, **change)) for r in answers_of(np.ones((3, 2)))]
     (found,) = measured(rows)
-    assert found.value is None and "no context window" in found.notes[0]
+    assert found.value is None and why in found.notes[0]

@@ -52,6 +52,15 @@ def test_who_always_answers_one_number_flips_between_images_and_is_told_by_its_s
     assert liked.reference.p_value < 0.01 and liked.reference.high < liked.value and "max-T over 4" in liked.adjusted
 
 
+def test_all_ways_together_have_the_mean_of_the_ways_and_numbers_are_those_of_the_ways_that_ask_for_one() -> None:
+    found = measured(outcomes(lambda t: 2 if ("asks", "index") in t.factors else t.gold_displayed))
+    assert [found["image_accuracy", "all", k].value for k in range(4)] == [50, 50, 100, 50]
+    whole = found["image_accuracy_range", "all", None]
+    assert (whole.value, found["image_flip_rate", "all", None].value) == (50, 50) and whole.reference.p_value < 0.01
+    shares = [found["image_index_share", task, 2].value for task in ("all", "index, grouped, easy")]
+    assert whole.adjusted is None and shares == pytest.approx([200 / 3] * 2)
+
+
 def test_who_errs_evenly_likes_no_number() -> None:
     rng = np.random.default_rng(2)
     found = measured(outcomes(lambda _: int(rng.integers(4)), orders=3))

@@ -105,6 +105,19 @@ def test_every_pair_of_slots_has_a_cell_adjusted_by_holm():
     assert mean == pytest.approx(found["preference_index", "all", None].value)
 
 
+def test_each_distance_has_the_index_of_its_pairs_adjusted_by_holm():
+    rows = conflicts(np.random.default_rng(7), head=0.95, fade=0.9)
+    found = preference.measure(rows, rng=np.random.default_rng(0))
+    apart = [e for e in found if e.metric == "preference_index_distance" and e.task == "all"]
+    cells = {e.cell: e.value for e in found if e.metric == "preference_index_pair" and e.task == "all"}
+    assert [(e.slot, e.n) for e in apart] == [(0, 180), (1, 120), (2, 60)]
+    for e in apart:
+        assert e.value == pytest.approx(np.mean([v for (h, n), v in cells.items() if n - h == e.slot + 1]))
+        truth = 200 * 0.45 * np.exp(-0.9 * e.slot)
+        assert e.low < truth < e.high and e.adjusted == "Holm over 3 distances of pairs of slots"
+    assert apart[0].value > apart[2].value and apart[0].reference.p_value < 0.01
+
+
 def test_a_probe_with_a_failed_pair_leaves_and_is_counted():
     rows = conflicts(np.random.default_rng(6), probes=10)
     rows[0] = Failure(asked=rows[0].asked, kind="parse", reason="unclear")

@@ -165,8 +165,32 @@ def test_what_is_chosen_at_each_displayed_place_is_drawn_and_a_change_of_nothing
         Estimate(metric="option_accuracy_change", value=-0.04, reference=tested, **points),
     ]
     text = html.page(replace(empty, estimates=(*share, *whole)))
-    assert "What is chosen at each displayed place" in text and "displayed place 1: 40.0" in text
+    assert "Place by place" in text and "displayed place 1: 40.0" in text
     assert "Spread of recall over displayed places (RStd)" in text and "option_rstd:" not in text
     assert "in 1 trials" in text and "up to" not in text
     assert "−0.0" not in text and "neighbour, nearest" not in text
-    assert "What is chosen at each displayed place" not in html.page(empty)
+    assert "Place by place" not in html.page(empty)
+
+
+def test_placements_that_have_no_number_over_all_are_told_by_their_p_values_and_not_as_a_sweep(empty):
+    def change(task, value, p):
+        null = Reference(mean=0.0, low=-9.0, high=9.0, p_value=p, method="m")
+        points = {"unit": "points", "n": 60, "low": value - 9, "high": value + 9, "reference": null}
+        return Estimate(metric="placement_accuracy_change", task=task, value=value, **points)
+
+    found = (change("question_first", 4.0, 0.6), change("visual_last", -25.0, 0.003))
+    told = replace(empty, estimates=found)
+    text = html.page(told)
+    assert "Accuracy less that of the baseline placement, visual_last: −25.0 points" in text and "p = 0.003" in text
+    assert text.index("visual_last") < text.index("question_first")
+    assert "No curve can be drawn" not in text and "shape of the effect" not in text and "up to" not in text
+    nothing = replace(empty, estimates=(Estimate(metric="judge_home_field", notes=("no pair",)),))
+    assert "No effect of order could be measured." in html.page(nothing)
+
+
+def test_a_curve_over_places_of_an_image_and_one_over_slots_apart_name_what_they_are_over(empty):
+    points = {"unit": "points", "n": 60}
+    image = [Estimate(metric="image_accuracy", slot=k, value=50.0 + k, **points) for k in range(3)]
+    apart = [Estimate(metric="preference_index_distance", slot=k, value=30.0 - k, **points) for k in range(2)]
+    text = html.page(replace(empty, estimates=(*image, *apart)))
+    assert "place of the image 3: 52.0" in text and "slots apart 2: 29.0" in text

@@ -22,7 +22,10 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         return []
     found = [(row, ratio) for row in asked if row.audit and (ratio := row.audit.fill_ratio) is not None]
     if not found:
-        return [Estimate(metric="context_fill", unit="%", notes=("the model tells no context window",))]
+        audits = [row.audit for row in asked if row.audit is not None]
+        windowed = any(audit.context_window for audit in audits)
+        why = "no prompt has a count of tokens" if windowed or not audits else "the model tells no context window"
+        return [Estimate(metric="context_fill", unit="%", notes=(why,))]
     shares = [100.0 * ratio for _, ratio in found]
     note = f"from {min(shares):.3g} to {max(shares):.3g} %"
     blank = Estimate(metric="context_fill", unit="%", notes=(note,))

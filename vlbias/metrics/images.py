@@ -18,19 +18,23 @@ SHARED = ("accuracy", "flip_rate", "flip_rate_pairs", "accuracy_range", "accurac
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
-    """For each way of asking: accuracy per place, flip rate, spread, and how often each number is answered; points.
+    """Over all and by way of asking: accuracy per place, flip rate, spread, how often each number is said; points.
 
     `task` names the way: what is asked (index or content), the layout, the distractors. A flip is another image or
     another content, not another number: an index answer is read as the image that stands at that number. So
     `image_index_share` alone tells a liking for a number; it is 0 where wrong answers fall evenly on the others.
     """
+    ways = list(_ways(outcomes))
+    if len(ways) > 1:
+        ways.insert(0, ("all", [row for _, mine in ways for row in mine]))
     out: list[Estimate] = []
-    for name, group in _ways(outcomes):
+    for name, group in ways:
         first = [row for row in rows(group) if _as_given(row.asked)]  # a flip compares places, not image orders
         found = [*curve.measure(group, rng=rng), *flips.measure(first, rng=rng), *spread.measure(group, rng=rng)]
         out += [replace(e, metric=f"image_{e.metric}", task=name) for e in found if _wanted(e)]
-        if name.startswith("index"):
-            out += _index_share(group, name=name, rng=rng)
+        numbered = [row for row in rows(group) if dict(row.asked.factors)["asks"] == "index"]
+        if numbered:
+            out += _index_share(numbered, name=name, rng=rng)
     return over_tasks(out)
 
 

@@ -44,7 +44,7 @@ WEIGHTS = {
 }
 N, SPREAD = len(COLUMNS), len(COLUMNS) + 1
 SLOPE = "preference_distance_slope"
-SIGNED = ("preference_index", "preference_index_pair", SLOPE)
+SIGNED = ("preference_index", "preference_index_pair", "preference_index_distance", SLOPE)
 UNMOVED = ("preference_other", "preference_same_content")
 SWAP = "head and neighbour exchanged within clusters"
 BOOTSTRAP = f"cluster bootstrap, BCa, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
@@ -68,9 +68,10 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     `preference_index` is the share that believes the head's segment less the share that believes the neighbour's, -100
     to 100, 0 without a preference for a place. `..._both_orders` are the shares of pairs in which the same place is
     believed whichever content stands there, `preference_same_content` those in which the same content is.
-    `preference_distance_slope` is the index per slot more between the two. `preference_index_pair` has a cell (head,
-    neighbour) for each pair. A probe enters only with one usable answer to every pair in both orders. P-values are
-    two-sided, of head and neighbour exchanged within clusters; over the cells by Holm.
+    `preference_distance_slope` is the index per slot more between the two, `preference_index_distance` the index of the
+    pairs that are `slot` + 1 slots apart. `preference_index_pair` has a cell (head, neighbour) for each pair. A probe
+    enters only with one usable answer to every pair in both orders. P-values are two-sided, of head and neighbour
+    exchanged within clusters; over the cells, and over the distances, by Holm.
     """
     found = [r for r in rows(outcomes) if "rival_slot" in dict(r.asked.factors) and r.asked.slot is not None]
     if not found:
@@ -171,13 +172,36 @@ def _estimates(pairs: _Pairs, keep: np.ndarray, *, task: str, rng: np.random.Gen
             out.append(replace(one, notes=("every pair of slots is equally far apart", *pairs.notes)))
         else:
             top = {COLUMNS.index(name): weight for name, weight in weights.items()}
-            out.append(_ratio(one, sums, top, base=SPREAD if sloped else N))
-    pairs_of = []
-    for k, cell in enumerate(cells):
-        one = replace(blank, metric="preference_index_pair", cell=cell, n=int(here_NC[:, k].sum()))
-        first = SPREAD + 1 + k
-        pairs_of.append(_ratio(one, sums, {first: 1.0, first + len(cells): -1.0}, base=first + 2 * len(cells)))
-    return [*out, *_stepped(pairs_of)]
+            out.append(_ratio(one, sums, top, base=[SPREAD if sloped else N]))
+    return [*out, *_by_distance(blank, sums, cells), *_by_pair(blank, sums, cells)]
+
+
+def _by_distance(blank: Estimate, sums: _Sums, cells: Sequence[tuple[int, int]]) -> list[Estimate]:
+    """The index of the pairs that lie equally far apart; nothing where all do."""
+    apart = sorted({neighbour - head for head, neighbour in cells})
+    found = []
+    for distance in apart if len(apart) > 1 else ():
+        here = [k for k, (head, neighbour) in enumerate(cells) if neighbour - head == distance]
+        one = replace(blank, metric="preference_index_distance", slot=distance - 1)
+        found.append(_index_of(one, sums, here, n_cells=len(cells)))
+    return _stepped(found, f"{len(apart)} distances of pairs of slots")
+
+
+def _by_pair(blank: Estimate, sums: _Sums, cells: Sequence[tuple[int, int]]) -> list[Estimate]:
+    found = [
+        _index_of(replace(blank, metric="preference_index_pair", cell=cell), sums, [k], n_cells=len(cells))
+        for k, cell in enumerate(cells)
+    ]
+    return _stepped(found, f"{len(cells)} pairs of slots")
+
+
+def _index_of(one: Estimate, sums: _Sums, here: Sequence[int], *, n_cells: int) -> Estimate:
+    """The index over some of the cells, whose columns stand last: head, neighbour and n of each."""
+    first = SPREAD + 1
+    top = {**{first + k: 1.0 for k in here}, **{first + n_cells + k: -1.0 for k in here}}
+    base = [first + 2 * n_cells + k for k in here]
+    n = int(sums.table_GD[:, base].sum())
+    return _ratio(replace(one, n=n), sums, top, base=base)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -202,11 +226,11 @@ class _Sums:
         )
 
 
-def _ratio(blank: Estimate, sums: _Sums, top: Mapping[int, float], *, base: int) -> Estimate:
+def _ratio(blank: Estimate, sums: _Sums, top: Mapping[int, float], *, base: Sequence[int]) -> Estimate:
     """A ratio of cluster sums with its interval and its reference."""
     columns, weight_K = list(top), np.array(list(top.values()))
     top_G, swapped_G = sums.table_GD[:, columns] @ weight_K, sums.swapped_GD[:, columns] @ weight_K
-    base_G = sums.table_GD[:, base]
+    base_G = sums.table_GD[:, base].sum(axis=1)
     total, several = float(base_G.sum()), len(base_G) > 1
     value, centre = float(top_G.sum()) / total, float(top_G.sum() + swapped_G.sum()) / 2 / total
     null_B = sums.null_BD[:, columns] @ weight_K / total
@@ -222,7 +246,7 @@ def _ratio(blank: Estimate, sums: _Sums, top: Mapping[int, float], *, base: int)
         limits, how = bounded_mean(top_G, base_G, bounds=bounds)
         low, high = limits or (None, None)
         return replace(one, low=low, high=high, interval=how)
-    drawn_base_B = sums.drawn_BD[:, base]
+    drawn_base_B = sums.drawn_BD[:, base].sum(axis=1)
     if np.any(drawn_base_B == 0):
         return replace(one, interval="not available: a resample has no such pair")
     drawn_B = sums.drawn_BD[:, columns] @ weight_K / drawn_base_B
@@ -232,13 +256,12 @@ def _ratio(blank: Estimate, sums: _Sums, top: Mapping[int, float], *, base: int)
     return replace(one, low=low, high=high, interval=BOOTSTRAP)
 
 
-def _stepped(cells: list[Estimate]) -> list[Estimate]:
-    p_values = [c.reference.p_value for c in cells if c.reference and c.reference.p_value is not None]
-    if len(p_values) != len(cells):
-        return cells
-    how = f"Holm over {len(cells)} pairs of slots"
+def _stepped(found: list[Estimate], what: str) -> list[Estimate]:
+    p_values = [e.reference.p_value for e in found if e.reference and e.reference.p_value is not None]
+    if len(p_values) != len(found):
+        return found
     return [
-        replace(c, adjusted=how, reference=replace(c.reference, p_value=p))
-        for c, p in zip(cells, holm(p_values))
-        if c.reference
+        replace(e, adjusted=f"Holm over {what}", reference=replace(e.reference, p_value=p))
+        for e, p in zip(found, holm(p_values))
+        if e.reference
     ]

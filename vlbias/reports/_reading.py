@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from vlbias.answers import Answer, Failure, Outcome, Tally
 from vlbias.estimates import Estimate, RunInfo
@@ -12,11 +13,21 @@ from vlbias.reports import Report
 from vlbias.reports._text import clean
 from vlbias.reports._titles import TITLES
 
-PLACES = ("option_share", "option_recall", "judge_place_share")
+PLACES = MappingProxyType(
+    {
+        "option_share": "displayed place",
+        "option_recall": "displayed place",
+        "judge_place_share": "displayed place",
+        "image_accuracy": "place of the image",
+        "image_index_share": "number",
+        "preference_index_distance": "slots apart",
+    }
+)
 CONTRASTS = ("head_minus_middle", "neighbour_minus_middle", "middle_minus_ends", "slope", "curvature")
 SPREAD = ("flip_rate", "accuracy_range", "accuracy_variance", "accuracy_rms_effect")
 LEVELS = ("accuracy", "accuracy_alone", "gold_probability", "gold_logprob")
 TESTS = tuple(f"{of}_{what}" for of in ("accuracy", "gold_probability") for what in ("any_effect", *CONTRASTS))
+FILL = "context_fill"
 RATES = ("failure_rate", "unparsed_rate", "attrition_test")
 LEVELGAUGE = "levelgauge_"
 LEVELGAUGE_COLUMNS = ("Smeta", "Pran", "Pvar", "Pmean", "CM", "MR")
@@ -96,12 +107,34 @@ def methods(estimates: Sequence[Estimate]) -> list[tuple[str, str]]:
     return [(how, ", ".join(dict.fromkeys(names))) for how, names in made.items()]
 
 
-def whole_run(report: Report) -> list[Estimate]:
-    """The tested numbers over all tasks of a run that has no curve over slots, such as one of order or conflict."""
-    if known(curve(report, "accuracy")):
+def is_sweep(report: Report) -> bool:
+    """Whether a curve over slots is what the run is about, and not another order."""
+    own = [e.metric for e in report.estimates if e.metric not in (*RATES, FILL)]
+    return not own or any(m in (*LEVELS, "shape") or m.startswith(LEVELGAUGE) for m in own)
+
+
+def of_order(report: Report) -> list[Estimate]:
+    """The numbers of a run of another order than a sweep's: tested ones first, each over all tasks where it is.
+
+    Without any over all tasks, as where each placement is compared with one, they go by their p-value.
+    """
+    if is_sweep(report):
         return []
-    rest = [e for e in known(others(report)) if e.task == "all" and e.slot is None and e.cell is None]
-    return [e for e in rest if e.reference is not None and e.reference.p_value is not None]
+    rows = [e for e in known(others(report)) if e.slot is None and e.cell is None and e.metric not in (*RATES, FILL)]
+    rows = [e for e in rows if not e.metric.endswith("_above_reference")]
+    tested = [e for e in rows if e.reference is not None and e.reference.p_value is not None]
+    whole = [e for e in tested if e.task == "all"] or sorted(tested, key=_p)
+    return [*whole, *(e for e in rows if e.task == "all" and e not in whole)]
+
+
+def _p(estimate: Estimate) -> float:
+    found = estimate.reference.p_value if estimate.reference else None
+    return 1.0 if found is None else found
+
+
+def full_title(estimate: Estimate) -> str:
+    """The title of a metric, with what of it, where it is not over all tasks."""
+    return title(estimate.metric) if estimate.task == "all" else f"{title(estimate.metric)}, {clean(estimate.task, 60)}"
 
 
 def others(report: Report) -> list[Estimate]:
@@ -125,10 +158,10 @@ def _shown(e: Estimate) -> bool:
 
 
 def coordinates(estimate: Estimate) -> str:
-    """Where an estimate stands, for people: its slot or its cell, counted from 1."""
+    """Where an estimate stands, for people: its slot, another place or its cell, counted from 1."""
     if estimate.cell is not None:
         return "cell " + ", ".join(str(k + 1) for k in estimate.cell)
-    return "" if estimate.slot is None else f"slot {estimate.slot + 1}"
+    return "" if estimate.slot is None else f"{PLACES.get(estimate.metric, 'slot')} {estimate.slot + 1}"
 
 
 def title(metric: str) -> str:
@@ -154,7 +187,7 @@ def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
 
 def signed(metric: str) -> bool:
     """Whether a metric is a difference, so that its sign matters."""
-    return metric.endswith((*CONTRASTS, "minus_alone", "_change", "_index", "_index_pair", "_slope"))
+    return metric.endswith((*CONTRASTS, "minus_alone", "_change", "_index", "_index_pair", "_index_distance", "_slope"))
 
 
 def said(estimate: Estimate) -> str:

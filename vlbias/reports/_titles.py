@@ -35,6 +35,7 @@ TITLES = MappingProxyType(
         "attrition_test": "Failures depend on the slot",
         "preference_index": "Preference for the head over the neighbour",
         "preference_index_pair": "Preference for the head by pair of slots; below 0 the neighbour is believed",
+        "preference_index_distance": "Preference for the head, by how many slots the two are apart",
         "preference_head": "The segment nearer to the head is believed",
         "preference_neighbour": "The segment nearer to the question is believed",
         "preference_other": "Neither of the two is believed",

@@ -6,16 +6,17 @@ from vlbias.answers import Failure, Tally
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
 from vlbias.reports._reading import (
+    full_title,
     interval,
+    is_sweep,
     n_probes,
     n_slots,
     number,
+    of_order,
     p_value,
     pick,
     said,
     suite_name,
-    title,
-    whole_run,
 )
 from vlbias.reports._text import model_name
 
@@ -33,12 +34,11 @@ SHAPES = {
 
 def sentences(report: Report) -> list[str]:
     """The verdict, sentence by sentence: what was asked, the shape, how big, failures, and the limits."""
-    orders = whole_run(report)
-    found = (
-        [_tested(e) for e in orders[:MOST_SAID]]
-        if orders
-        else [_shape(pick(report, "shape")), *_sizes(report), _detectable(report)]
-    )
+    if is_sweep(report):
+        found = [_shape(pick(report, "shape")), *_sizes(report), _detectable(report)]
+    else:
+        tested = [e for e in of_order(report) if e.reference is not None and e.reference.p_value is not None]
+        found = [_tested(e) for e in tested[:MOST_SAID]] or ["No effect of order could be measured."]
     return [s for s in [_asked(report), *found, _failed(report), _limits(report)] if s]
 
 
@@ -50,7 +50,7 @@ def paragraph(report: Report) -> str:
 def _asked(report: Report) -> str:
     name, suite, slots = model_name(report.run.identity.name), suite_name(report.run), n_slots(report)
     probes = n_probes(report.outcomes)
-    if probes and not _is_sweep(report):
+    if probes and not is_sweep(report):
         return f"{name} was asked {probes} questions of {suite}, in {len(report.outcomes)} trials."
     if probes:
         return f"{name} was asked {probes} questions of {suite}, with the evidence of each in up to {slots} slots."
@@ -60,16 +60,11 @@ def _asked(report: Report) -> str:
     return f"{name} has no stored answers on {suite}."
 
 
-def _is_sweep(report: Report) -> bool:
-    """Whether accuracy over slots is what was measured, and not another order."""
-    return not whole_run(report)
-
-
 def _tested(e: Estimate) -> str:
     """One number of a run without a curve, with what it would be without an effect of order."""
     bounds = f"{100 * e.confidence:.0f} % interval {interval(e)}" if e.low is not None else f"interval {interval(e)}"
     p = p_value(e)
-    return f"{title(e.metric)}: {said(e)} ({bounds}, p {p if p.startswith('<') else '= ' + p})."
+    return f"{full_title(e)}: {said(e)} ({bounds}, p {p if p.startswith('<') else '= ' + p})."
 
 
 def _shape(shape: Estimate | None) -> str:
@@ -127,7 +122,7 @@ def _failed(report: Report) -> str:
 
 
 def _limits(report: Report) -> str:
-    slots = n_slots(report) if _is_sweep(report) else 0
+    slots = n_slots(report) if is_sweep(report) else 0
     return (
         f"This holds for this suite{f' with {slots} slots' if slots else ''}, this prompt and this model version; it "
         "says neither why the effect arises nor how the model does on other material or longer contexts."

@@ -29,11 +29,11 @@ def gold(report: Report) -> Curve | None:
 
 
 def places(report: Report) -> list[tuple[str, Curve]]:
-    """What is chosen at each displayed place of an option or a candidate, by the name of the metric."""
-    found = [(name, curve(report, name)) for name in PLACES]
+    """What is found at each place of another order than a sweep's, by the name of the metric."""
+    found = [(name, over, curve(report, name)) for name, over in PLACES.items()]
     return [
-        (name, Curve(points=points, ylabel=points[0].unit.split(" ")[0], xlabel="displayed place"))
-        for name, points in found
+        (name, Curve(points=points, ylabel=points[0].unit.split(" ")[0], xlabel=over))
+        for name, over, points in found
         if _drawable(points)
     ]
 

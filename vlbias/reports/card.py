@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
-from vlbias.reports._reading import interval, n_probes, n_slots, pick, suite_name, title
+from vlbias.reports._reading import curve, full_title, interval, n_probes, n_slots, of_order, pick, suite_name
 from vlbias.reports._text import model_name, save
 from vlbias.reports._verdict import sentences
 from vlbias.reports.tables import as_markdown, curve_table, markdown_text, summary_table
@@ -49,7 +49,7 @@ def card(report: Report) -> ModelCard:
     page.filters["markdown"] = markdown_text
     body = page.get_template("card.md.jinja").render(
         sentences=sentences(report),
-        curve=as_markdown(*curve_table(report)),
+        curve=as_markdown(*curve_table(report)) if curve(report, "accuracy") else None,
         summary=as_markdown(*summary_table(report)),
         name=name,
         suite=suite_name(report.run),
@@ -61,8 +61,8 @@ def card(report: Report) -> ModelCard:
 
 
 def _shown(report: Report) -> list[Estimate]:
-    found = (pick(report, name) for name in NAMES)
-    return [e for e in found if e is not None and e.value is not None]
+    found = [e for name in NAMES if (e := pick(report, name)) is not None and e.value is not None]
+    return found or of_order(report)[: len(NAMES)]
 
 
 def _result(report: Report, e: Estimate) -> EvalResult:
@@ -72,7 +72,7 @@ def _result(report: Report, e: Estimate) -> EvalResult:
         dataset_name=suite_name(report.run),
         dataset_revision=report.run.suite_sha256,
         metric_type=e.metric,
-        metric_name=f"{title(e.metric)} ({_note(e)})",
+        metric_name=f"{full_title(e)} ({_note(e)})",
         metric_value=e.value,
     )
 
@@ -92,7 +92,7 @@ def _entries(report: Report) -> list[dict[str, object]]:
             value=e.value,
             dataset_revision=report.run.suite_sha256,
             date=report.run.created_utc,
-            notes=f"{title(e.metric)}: {_note(e)}",
+            notes=f"{full_title(e)}: {_note(e)}",
         )
         for e in _shown(report)
     ]

@@ -38,6 +38,7 @@ def page(report: Report) -> str:
     template = place.get_template("report.html.jinja")
     return template.render(
         r=reading,
+        report=report,
         run=report.run,
         model=model_name(report.run.identity.name),
         suite=reading.suite_name(report.run),
@@ -70,7 +71,7 @@ def headline(report: Report) -> list[Estimate]:
     """The few numbers that stand large at the top."""
     names = ("accuracy", "accuracy_head_minus_middle", "accuracy_neighbour_minus_middle", "accuracy_range")
     curve = [e for e in _present(report, names) if e.value is not None]
-    return curve or reading.whole_run(report)[:4]
+    return curve or reading.of_order(report)[:4]
 
 
 def maps(report: Report) -> list[dict[str, Any]]:
@@ -99,11 +100,11 @@ def figures(report: Report) -> list[dict[str, Any]]:
 
 
 def places(report: Report) -> list[dict[str, Any]]:
-    """A curve over displayed places, of options or candidates."""
+    """A curve over displayed places of options or candidates, places of an image, slots apart."""
     found = []
     for name, curve in views.places(report):
         what = reading.title(name)
-        label = views.spoken(curve.points, what, over="displayed place")
+        label = views.spoken(curve.points, what, over=curve.xlabel)
         found.append({"title": what, "svg": _svg(curve, name, label, NARROW_IN)})
     return found
 

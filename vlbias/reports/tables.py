@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
-from vlbias.reports._reading import contrasts, curve, interval, p_value, pick, reference, said, title
+from vlbias.reports._reading import contrasts, curve, full_title, interval, of_order, p_value, pick, reference, said
 from vlbias.reports._text import clean, save
 
 COLUMNS = ("metric", "task", "slot", "value", "label", "unit", "low", "high", "confidence", "interval", "n", "clusters",
@@ -45,8 +45,8 @@ def summary_table(report: Report) -> Table:
     """The numbers of a run that a paper prints."""
     names = ("accuracy", "accuracy_alone", "shape", "flip_rate", "accuracy_range", "accuracy_rms_effect")
     found = [e for name in names if (e := pick(report, name)) is not None]
-    rows = [(title(e.metric), said(e), interval(e), reference(e), p_value(e), str(e.n))
-            for e in [*found, *contrasts(report)]]  # fmt: skip
+    rows = [(full_title(e), said(e), interval(e), reference(e), p_value(e), str(e.n))
+            for e in [*found, *contrasts(report), *of_order(report)]]  # fmt: skip
     return HEADS, rows
 
 
