@@ -122,6 +122,13 @@ def test_the_frontier_numbers_every_method_once(run: Path) -> None:
     assert sorted(numbers.split(", ")) == ["1", "2", "3"]
 
 
+def test_methods_that_are_left_out_for_one_reason_are_told_together() -> None:
+    found = shown.by_reason(
+        [("pine", "pine: no weights"), ("vcd:step=7", "vcd: no frames"), ("sofa", "sofa: no weights")]
+    )
+    assert found == {"no weights": ["pine", "sofa"], "no frames": ["vcd:step=7"]}
+
+
 def test_why_a_method_leaves_a_bias_is_told_by_its_name_or_its_shape() -> None:
     assert shown.why("vcd:step=700", "before") == shown.WHY["vcd"]
     assert "lost before the logits" in (shown.why("pride", "after") or "")

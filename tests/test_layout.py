@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tryout": SPEECH | {"arms", "athand", "corrections", "costs", "debias", "models", "run"},
     "debiasing": SPEECH | {"arms", "athand", "corrections", "costs", "debias", "proof", "proofs", "store", "tryout"},
     "likeness": SPEECH | {"metrics"},
-    "transfer": SPEECH | {"arms", "athand", "debias", "debiasing", "likeness", "proof", "store", "tryout"},
+    "transfer": SPEECH
+    | {"arms", "athand", "corrections", "debias", "debiasing", "likeness", "proof", "store", "tryout"},
     "shortcuts": SPEECH | {"rooms", "formats", "metrics"},
     "observer": SPEECH | {"metrics"},
     "debiascheck": SPEECH

@@ -21,7 +21,8 @@ FIRST, LAST = "12:1:1:1", "1:1:1:12"
 def asked(folder: Path, name: str, **arguments: Any) -> Path:
     """A scripted run of the demo in letters; `segments` shortens it."""
     task_args = {"segments": arguments.pop("segments", 10)}
-    given: Any = {"tasks": "demo", "model": "scripted", "prompt_style": "letters", "task_args": task_args}
+    style = arguments.pop("prompt_style", "letters")
+    given: Any = {"tasks": "demo", "model": "scripted", "prompt_style": style, "task_args": task_args}
     one = RunConfig(**given, model_args={"scores": "graded", **arguments}, limit="72", batch_size=100)
     ask(one, plan(one), folder=folder / name)
     return folder / name
@@ -81,6 +82,21 @@ def test_methods_that_are_not_fitted_and_runs_that_are_one_are_refused(runs: dic
         transfer([runs["one"], runs["alike"]], "permute,pride")
     with pytest.raises(BadInput, match="two or more, each with a name of its own"):
         transfer([runs["one"], runs["one"]], "pride")
+
+
+def test_other_models_are_told_and_so_are_methods_that_were_not_applied_once_for_all(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    found = transfer([runs["one"], runs["alike"]], "vector_per_slot", fit_share=0.4)
+    assert any(
+        note.startswith("models: one (scripted ") and "refuses a correction" in note for note in shown.notes(found)
+    )
+    plain = [asked(tmp_path, name, prior=FIRST, prompt_style="cloze") for name in ("a", "b")]
+    twice = transfer(plain, "vector_per_slot,temperature_per_slot", fit_share=0.4)
+    assert not any(note.startswith("models:") for note in shown.notes(twice))
+    (told,) = [note for note in shown.notes(twice) if note.startswith("not applied")]
+    assert told.startswith("not applied: vector_per_slot: not applicable: the prompt displays no options")
+    assert {line[0] for line in shown.carried_table(twice)[1:]} == {"temperature_per_slot"}
 
 
 def test_the_command_shows_both_tables_and_writes_them(runs: dict[str, Path], capsys: Any) -> None:

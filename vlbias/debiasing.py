@@ -114,7 +114,7 @@ def debias(
     wanted, refused = _applicable(methods, setting(run, outcomes, parts))
     compared = _Compared.of(outcomes, parts)
     done, plain = _each(wanted, run=run, outcomes=outcomes, parts=parts, seed=start, include=include, say=say)
-    refused |= {text: str(one) for text, one in done.items() if not isinstance(one, Trialled)}
+    refused |= {text: _told(text, one) for text, one in done.items() if not isinstance(one, Trialled)}
     tried = [one for one in done.values() if isinstance(one, Trialled)]
     refused |= compared.failing(tried)
     tried = [one for one in tried if one.arm.text not in refused]
@@ -136,6 +136,12 @@ def debias(
     )
     proofs.keep(folder, proof)
     return proof
+
+
+def _told(text: str, error: Exception) -> str:
+    """What an error says, with the method it speaks of."""
+    name = text.partition(":")[0]
+    return str(error) if str(error).startswith(name) else f"{name}: not applicable: {error}"
 
 
 def _applicable(methods: str, here: Setting) -> tuple[list[Arm], dict[str, str]]:

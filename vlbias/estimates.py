@@ -70,6 +70,20 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What came of asking some prompts again without sharing.
+
+    `largest_nats` is the largest difference of an option's log-probability, None where no prompt was answered both
+    ways; `tolerance` is the share of the largest log-probability beyond which a run stops.
+    """
+
+    n_chosen: int
+    n_compared: int
+    largest_nats: float | None
+    tolerance: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """What was run: enough, with the rows, to write every report again."""
 
@@ -88,6 +102,7 @@ class RunInfo:
     cost: Cost
     n_asked: int
     notes: tuple[str, ...] = ()
+    verification: Verification | None = None
     schema_version: int = 1
 
 
@@ -249,7 +264,10 @@ class Carried:
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """Whether a bias, and what corrects it, carries over between runs. `vectors` are bias vectors in points."""
+    """Whether a bias, and what corrects it, carries over between runs.
+
+    `vectors` are bias vectors in points; `models` names the model of each run, other models by other names.
+    """
 
     runs: tuple[str, ...]
     fit_share: float
@@ -258,3 +276,4 @@ class Transfer:
     vectors: Mapping[str, tuple[Estimate, ...]]
     likenesses: tuple[Likeness, ...]
     carried: tuple[Carried, ...]
+    models: Mapping[str, str]

@@ -14,6 +14,7 @@ from vlbias import arms
 from vlbias.answers import Answer, Outcome, Tally, slots
 from vlbias.arms import Arm, Rows
 from vlbias.athand import at_hand
+from vlbias.corrections import model_name, model_sha256
 from vlbias.debias import Correction
 from vlbias.debias._stretched import stretched
 from vlbias.debiasing import Split, setting, split
@@ -72,6 +73,7 @@ def transfer(
         vectors={one.run_name: vector(one, rng=rng) for one in curves},
         likenesses=tuple(likeness(a, b, rng=rng) for a, b in combinations(curves, 2)),
         carried=tuple(one for run in runs for one in _applied(run, fits, chosen, parts=parts, rng=rng)),
+        models={run.name: f"{model_name(run.info.identity)} {model_sha256(run.info.identity)[:8]}" for run in runs},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -157,8 +157,16 @@ def notes(proof: Proof) -> list[str]:
     for m in proof.methods:
         if not m.loses_accuracy and _of_gap(m) == "no effect on the gap" and why(m.method, m.shape):
             out.append(f"{clean(m.method)} does not close the gap: {why(m.method, m.shape)}")
-    out += [f"left out: {clean(reason)}" for reason in proof.refused.values()]
+    out += [f"left out: {', '.join(who)}: {why}" for why, who in by_reason(proof.refused.items()).items()]
     return out
+
+
+def by_reason(refused: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Who was refused for each reason, in the order of the first; a reason is told without the method's name."""
+    found: dict[str, list[str]] = {}
+    for method, reason in refused:
+        found.setdefault(clean(reason.removeprefix(f"{method.partition(':')[0]}: ")), []).append(clean(method, 60))
+    return found
 
 
 def _memory(proof: Proof) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from vlbias.estimates import Carried, Estimate, Likeness, Transfer
-from vlbias.reports._corrections import Row, markdown, row, verdict
+from vlbias.estimates import Carried, Estimate, Likeness, MethodProof, Transfer
+from vlbias.reports._corrections import Row, by_reason, markdown, row, verdict
 from vlbias.reports._draw import PAPER, encoded
 from vlbias.reports._text import clean, save
 
@@ -47,8 +47,8 @@ def likeness_table(found: Transfer) -> list[tuple[str, ...]]:
 
 
 def carried_table(found: Transfer) -> list[tuple[str, ...]]:
-    """The header and one line per method, run it was fitted on and run it was applied to."""
-    return [CARRIED, *(_line(one) for one in found.carried)]
+    """The header and one line per method, run it was fitted on and run it was applied to; `notes` tell the others."""
+    return [CARRIED, *(_line(one, one.proof) for one in found.carried if one.proof is not None)]
 
 
 def said(pair: Likeness) -> str:
@@ -73,11 +73,29 @@ def notes(found: Transfer) -> list[str]:
         f"corrections: fitted on {found.n_fit_clusters} source clips, the same in every run; measured on the others; "
         "stretched by relative place to other numbers of slots; Holm over all that is applied to a run",
     ]
-    out += [
-        f"not applied: {clean(one.method)} from {clean(one.fitted_on)} to {clean(one.applied_to)}: {clean(one.refused)}"
-        for one in found.carried
-        if one.refused
-    ]
+    if len(set(found.models.values())) > 1:
+        told = ", ".join(f"{clean(run, 40)} ({clean(model, 60)})" for run, model in found.models.items())
+        out.append(
+            f"models: {told}; what carries over between them is a measurement, for vlbias run --debias refuses a "
+            "correction of another model"
+        )
+    return out + _refused(found)
+
+
+def _refused(found: Transfer) -> list[str]:
+    """Why corrections were not applied, and between which runs; all pairs are not named one by one."""
+    out = []
+    n_pairs = len(found.runs) ** 2
+    wanting = [(f"{one.method}", one.refused) for one in found.carried if one.refused]
+    for why, methods in by_reason(wanting).items():
+        for method in dict.fromkeys(methods):
+            pairs = [
+                f"{clean(one.fitted_on, 40)} to {clean(one.applied_to, 40)}"
+                for one in found.carried
+                if clean(one.method, 60) == method and one.refused and why in clean(one.refused)
+            ]
+            where = "" if len(pairs) == n_pairs else f" ({', '.join(pairs)})"
+            out.append(f"not applied: {method}: {why}{where}")
     return out
 
 
@@ -134,19 +152,18 @@ def _pair(pair: Likeness) -> tuple[str, ...]:
     return (clean(pair.first, 40), clean(pair.second, 40), str(pair.n_slots), *told, said(pair))
 
 
-def _line(one: Carried) -> tuple[str, ...]:
-    named = (clean(one.method, 40), clean(one.fitted_on, 40), clean(one.applied_to, 40))
-    if one.proof is None:
-        return (*named, "-", "-", "-", "-", "-", "not applicable")
-    accuracy, gap = one.proof.changes["accuracy"], one.proof.changes["gap"]
+def _line(one: Carried, proof: MethodProof) -> tuple[str, ...]:
+    accuracy, gap = proof.changes["accuracy"], proof.changes["gap"]
     return (
-        *named,
+        clean(one.method, 40),
+        clean(one.fitted_on, 40),
+        clean(one.applied_to, 40),
         f"{accuracy.after:.1f}",
         f"{accuracy.change:+.1f} [{accuracy.change_interval[0]:+.1f}, {accuracy.change_interval[1]:+.1f}]",
         f"{gap.before:.1f}",
         f"{gap.after:.1f} [{gap.after_interval[0]:.1f}, {gap.after_interval[1]:.1f}]",
-        "-" if one.proof.reduction is None else f"{100 * one.proof.reduction[0]:.0f} %",
-        verdict(one.proof),
+        "-" if proof.reduction is None else f"{100 * proof.reduction[0]:.0f} %",
+        verdict(proof),
     )
 
 
