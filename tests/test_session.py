@@ -1,17 +1,18 @@
 """What a session gives its model, and how it verifies itself."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from vlbias import session
+from vlbias import scoring, session
 from vlbias.config import RunConfig
 from vlbias.errors import BadInput, SharingDiffers
 from vlbias.models import scripted
 from vlbias.plan import plan
 from vlbias.records import OptionScores
+from vlbias.reports import results
 from vlbias.store import read, read_run
 
 
@@ -42,11 +43,11 @@ def moved(found: OptionScores, off: float) -> OptionScores:
     return replace(found, logprobs=(first + off, *more))
 
 
-def asked(folder: Path, monkeypatch: pytest.MonkeyPatch, *, off: float, **values: object) -> TwoWays:
+def asked(folder: Path, monkeypatch: pytest.MonkeyPatch, *, off: float, tell=lambda _: None, **values) -> TwoWays:
     one = RunConfig(**{"tasks": "drawn", "model": "scripted", "limit": "3", "batch_size": 11, **values})
     model = TwoWays(off)
     monkeypatch.setattr(session, "load", lambda _: model)
-    session.ask(one, plan(one), folder=folder)
+    session.ask(one, plan(one), folder=folder, tell=tell)
     return model
 
 
@@ -55,6 +56,11 @@ def test_a_sound_run_says_how_many_prompts_were_asked_apart_and_how_far_off_they
     (note,) = (note for note in read_run(tmp_path / "run").notes if note.startswith("verified"))
     assert "5 of 5 chosen prompts" in note and "1e-06 nats" in note
     assert len(set(model.apart)) == 5
+    told = read_run(tmp_path / "run").verification
+    assert (told.n_chosen, told.n_compared, told.tolerance) == (5, 5, 1e-4)
+    assert told.largest_nats == pytest.approx(1e-6)
+    (path,) = results.write(scoring.report(tmp_path / "run", metrics=["curve"]), folder=tmp_path)
+    assert json.loads(path.read_text())["verification"] == asdict(told)
     other = asked(tmp_path / "other", monkeypatch, off=1e-6, verify=5, seed=1)
     assert set(model.apart) != set(other.apart)
 
@@ -68,9 +74,24 @@ def test_a_difference_stops_the_run_and_saves_the_prompt(tmp_path, monkeypatch) 
     assert saved["trial_id"] not in stored and len(stored) < 33
 
 
+def test_a_verified_run_that_was_interrupted_tells_of_all_its_sessions(tmp_path, monkeypatch) -> None:
+    def stop(progress):
+        if progress.done >= 11:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asked(tmp_path / "run", monkeypatch, tell=stop, off=1e-6, verify=33)
+    first = read_run(tmp_path / "run").verification
+    model = asked(tmp_path / "run", monkeypatch, off=1e-7, verify=33)
+    told = read_run(tmp_path / "run").verification
+    assert first.n_compared == 11 and told.n_compared == 11 + len(model.apart) == 33
+    assert told.largest_nats == first.largest_nats == pytest.approx(1e-6)
+
+
 def test_a_run_that_is_not_verified_asks_nothing_twice_and_says_nothing(tmp_path, monkeypatch) -> None:
     assert asked(tmp_path / "run", monkeypatch, off=0.1).apart == []
-    assert not any(note.startswith("verified") for note in read_run(tmp_path / "run").notes)
+    told = read_run(tmp_path / "run")
+    assert told.verification is None and not any(note.startswith("verified") for note in told.notes)
 
 
 def test_a_model_that_asks_in_one_way_only_cannot_be_verified(tmp_path) -> None:

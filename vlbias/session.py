@@ -7,7 +7,8 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -19,7 +20,7 @@ import numpy as np
 from vlbias import __version__, canary, debiased, places, rooms
 from vlbias.config import RunConfig
 from vlbias.errors import BadInput, NotARun, SharingDiffers
-from vlbias.estimates import RunInfo
+from vlbias.estimates import RunInfo, Verification
 from vlbias.models import Model
 from vlbias.models._verified import Verified
 from vlbias.organisms import manifest
@@ -70,20 +71,33 @@ def ask(
                 max_new_tokens=config.max_new_tokens,
                 through=through,
             )
+            earlier = known.verification if (known := kept_run(folder)) else None
             info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard)
+            info = replace(info, verification=earlier)
             write_run(folder, info)
-            try:
+            with _proven(folder, info, checked, before=earlier):
                 spent = ask_all(plan, asking, store, retry_failed=retry_failed, tell=tell)
-            except SharingDiffers as error:
-                (folder / EVIDENCE).write_text(json.dumps(error.evidence, allow_nan=False, indent=1), encoding="utf-8")
-                raise
         append_session(folder, session(spent, started=started, shard=shard))
     info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard, finished=now())
     if checked:
-        say(checked.note)
-        info = replace(info, notes=(*info.notes, checked.note))
+        told = verification(checked, before=earlier)
+        say(said(told))
+        info = replace(info, notes=(*info.notes, said(told)), verification=told)
     write_run(folder, info)
     return info
+
+
+@contextmanager
+def _proven(folder: Path, info: RunInfo, checked: Verified | None, *, before: Verification | None) -> Iterator[None]:
+    """However the asking ends, what was compared is written down, and a prompt that differs is saved whole."""
+    try:
+        yield
+    except SharingDiffers as error:
+        (folder / EVIDENCE).write_text(json.dumps(error.evidence, allow_nan=False, indent=1), encoding="utf-8")
+        raise
+    finally:
+        if checked:
+            write_run(folder, replace(info, verification=verification(checked, before=before)))
 
 
 def _verified(model: Model, plan: Plan, config: RunConfig) -> Verified | None:
@@ -153,13 +167,10 @@ def describe(
     finished: str | None = None,
 ) -> RunInfo:
     """What was run, with what it has cost so far."""
-    try:
-        created = read_run(folder).created_utc
-    except NotARun:
-        created = now()
+    earlier = kept_run(folder)
     return RunInfo(
         run_name=folder.resolve().name,
-        created_utc=created,
+        created_utc=earlier.created_utc if earlier else now(),
         finished_utc=finished,
         config=config,
         config_sha256=digest(config),
@@ -174,6 +185,36 @@ def describe(
         n_asked=len(plan.trials),
         notes=plan.notes,
     )
+
+
+def kept_run(folder: Path) -> RunInfo | None:
+    """What an earlier session wrote of the run; None before the first."""
+    try:
+        return read_run(folder)
+    except NotARun:
+        return None
+
+
+def verification(checked: Verified, *, before: Verification | None) -> Verification:
+    """What this session and those before it compared; a prompt is compared in the session that asks it."""
+    n_before, largest = (before.n_compared, before.largest_nats) if before else (0, None)
+    n_compared = n_before + checked.n_compared
+    return Verification(
+        n_chosen=len(checked.chosen),
+        n_compared=n_compared,
+        largest_nats=max(checked.largest, largest or 0.0) if n_compared else None,
+        tolerance=checked.tolerance,
+    )
+
+
+def said(found: Verification) -> str:
+    """The verification in a sentence."""
+    off = (
+        ""
+        if found.largest_nats is None
+        else (f"; the largest difference of an option's log-probability is {found.largest_nats:.2g} nats")
+    )
+    return f"verified: {found.n_compared} of {found.n_chosen} chosen prompts were answered again without sharing{off}"
 
 
 def session(spent: Spent, *, started: str, shard: tuple[int, int]) -> dict[str, Any]:

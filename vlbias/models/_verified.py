@@ -29,8 +29,8 @@ class Verified:
         self.model, self.chosen = model, frozenset(chosen)
         self.identity, self.capabilities = model.identity, model.capabilities
         self.largest, self.n_compared = 0.0, 0
+        self.tolerance = share
         self._apart: Any = model.score_apart
-        self._share = share
 
     def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
         """As the model scores; the chosen ones are compared before anything is given back."""
@@ -55,17 +55,9 @@ class Verified:
         """As the model weighs: nothing is shared there."""
         return self.model.nll(prompts, targets)
 
-    @property
-    def note(self) -> str:
-        """What was found, in a sentence."""
-        return (
-            f"verified: {self.n_compared} of {len(self.chosen)} chosen prompts were answered again without sharing; "
-            f"the largest difference of an option's log-probability is {self.largest:.2g} nats"
-        )
-
     def _compare(self, prompt: Prompt, together: OptionScores, apart: OptionScores) -> None:
         difference = max(abs(a - b) for a, b in zip(together.logprobs, apart.logprobs))
-        allowed = self._share * max(1.0, *(abs(b) for b in apart.logprobs))
+        allowed = self.tolerance * max(1.0, *(abs(b) for b in apart.logprobs))
         self.n_compared += 1
         self.largest = max(self.largest, difference)
         if not difference <= allowed:

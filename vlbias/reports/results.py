@@ -47,6 +47,7 @@ def content(report: Report) -> dict[str, Any]:
         "identity": asdict(run.identity) | {"name": model_name(run.identity.name)},
         "machine": dict(run.machine),
         "canary": run.canary,
+        "verification": asdict(run.verification) if run.verification else None,
         "cost": asdict(run.cost),
         "position": {
             "axis": "slot",
