@@ -13,13 +13,28 @@ Written by `vlbias organism check --probes {probes} --seed {seed} --write` with 
 hand.
 
 An organism is a tiny vision-language model trained here. Its true profile is its accuracy at each slot over 20,000
-fresh trials, in its manifest. Here it is asked {probes} probes of a drawn suite (four per clip, the cluster) at every
+fresh trials, in its manifest. Here it is asked {probes} probes of a drawn suite (three per clip, the cluster) at every
 slot, {more} where it has no bias, and the metrics of every run say what they see: a band that is to hold the
-whole true curve, and a shape. Prompts go to the model in batches, not through the adapter of a run.
+whole true curve, and a shape. Prompts go to the model in batches; `tests/test_groundtruth.py` holds a run through the
+adapter to the same log-probabilities, within .002.
+
+The true shape is the planted one, or where none was planted the one that slots show which differ by more than 5
+points; no other label is right. Slots that differ by less are flat, and any shape said of them is wrong, unless the
+20,000 trials themselves find a slope or a bend at .01: then its shape and "none" are both right, as "none" claims that
+contrasts lie within 5 points. A true value is a mean of 2,000 trials and more and has an error of its own: *allowing
+for its error*, it is inside where the interval of the difference of the two holds 0.
 
 | what | value | goal | reached |
 |---|---|---|---|
 """
+SUMMARY = (
+    "true_value_inside",
+    "true_gold_inside",
+    "true_value_inside_allowing_for_its_error",
+    "true_gold_inside_allowing_for_its_error",
+    "right_shape",
+    "none_within_margin",
+)
 TABLE = """
 Accuracy in %, by slot. *Inside* counts the slots whose true accuracy, and true gold probability, lie in the
 simultaneous band. *Said* is the shape by accuracy with its confidence, then by gold probability.
@@ -36,7 +51,7 @@ def table(findings: Sequence[Finding], rows: Sequence[Mapping[str, Any]]) -> str
         lines.append(f"{f.organism:<22} {f.n_slots:>2} slots  true {_percents(f.truth)}   {f.shape}")
         lines.append(f"{'':<22} {f.n_probes:>5} said {_percents(f.measured)}   {_said(f)}   inside {_inside(f)}")
     for row in _summary(rows):
-        lines.append(f"{row['name']:<22} {row['value']:.3f}  {row['goal']}  {'yes' if row['ok'] else 'NO'}")
+        lines.append(f"{row['name']:<42} {row['value']:.3f}  {row['goal']}  {'yes' if row['ok'] else 'NO'}")
     return "\n".join(lines)
 
 
@@ -57,8 +72,7 @@ def page(findings: Sequence[Finding], rows: Sequence[Mapping[str, Any]], *, prob
 
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    names = ("true_value_inside", "true_gold_inside", "right_shape", "none_within_margin")
-    return [row for row in rows if row["name"] in names]
+    return [row for row in rows if row["name"] in SUMMARY]
 
 
 def _percents(shares: Sequence[float]) -> str:
