@@ -337,3 +337,25 @@ def test_where_the_slot_is_the_answer_no_correction_is_told_it(tmp_path: Path) -
     assert vector.changes["accuracy"].after < 80
     table = json.loads((tmp_path / "run" / "debias" / "vector_per_slot.json").read_text())["correction"]["bias"]
     assert list(table) == ["2 options"]
+
+
+def test_a_prior_that_grows_with_the_slot_is_closed_by_calibrations_through_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The script's liking for the first displayed option grows from nothing at the head to 27:1 at the question."""
+    args: Any = {"accuracy": 0.85, "scores": "graded", "prior": "27:1:1:1", "sway": "0:0:0:.2:.4:.6:.8:1:1:1"}
+    given: Any = {"tasks": "demo", "model": "scripted", "model_args": args, "prompt_style": "letters"}
+    one = RunConfig(**given, limit="80", batch_size=160)
+    ask(one, plan(one), folder=tmp_path / "run")
+    command = ["debias", str(tmp_path / "run"), "--method", "pride,bold,contextual,temperature_per_slot", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(command)
+    assert ended.value.code == 0
+    rows = by_name(json.loads(capsys.readouterr().out))
+    assert rows["pride_gap_before"]["low"] > 10
+    for method in ("pride", "bold", "contextual"):
+        left = abs(rows[f"{method}_gap_after"]["value"]) / abs(rows[f"{method}_gap_before"]["value"])
+        assert left <= 0.3 and rows[f"{method}_accuracy_change"]["ok"] and rows[f"{method}_cost"]["value"] == 1
+        assert rows[f"{method}_accuracy_change"]["low"] > 0
+    assert rows["temperature_per_slot_gap_after"]["value"] == rows["temperature_per_slot_gap_before"]["value"]
+    assert rows["best_gap_reduction"]["ok"] and rows["best_gap_reduction"]["goal"] == 0.7

@@ -98,6 +98,15 @@ def test_a_prior_multiplies_the_chance_of_the_letter_displayed() -> None:
     assert abs((found[GOLD[:, 0] == 1] == 0).mean() - 0.8 / (0.8 + 0.4 + 0.4)) < 0.04
 
 
+def test_a_prior_sways_each_slot_as_strongly_as_it_is_told() -> None:
+    model = load(accuracy=0.6, prior="4:1:1:1", scores="graded", sway="0:.5:2")
+    blind = [replace(ask(probe(1), slot).trial, probe=replace(probe(1), gold=None)) for slot in (0, 1, 2, None)]
+    for trial, strength in zip(blind, (0.0, 0.5, 2.0, 0.0)):
+        (found,) = model.score([prompt(trial, {}, Style())])
+        assert isinstance(found, OptionScores)
+        assert found.logprobs[0] - found.logprobs[1] == pytest.approx(strength * math.log(4))
+
+
 def test_graded_scores_are_prior_times_content_to_the_last_digits() -> None:
     model = load(accuracy=0.6, prior="4:3:2:1", scores="graded", difficulty=1.0)
     scores = np.array([a.logprobs for a in model.score([ask(probe(3), order=order) for order in ORDERS])])
@@ -233,6 +242,7 @@ def test_two_loads_with_one_seed_agree_and_with_another_do_not() -> None:
         ({"policy": "longst"}, "did you mean longest"),
         ({"spatial": "center"}, "did you mean centre"),
         ({"prior": "1:0:1"}, "above 0"),
+        ({"sway": "1:-1:1"}, "from 0, one per slot"),
         ({"preference": 0.5}, "needs prefer"),
         ({"prefer": "AB", "preference": 0.5}, "not a letter"),
         ({"effect": 0.5}, "needs spatial"),
@@ -251,6 +261,7 @@ def test_a_bad_argument_is_named(arguments: dict[str, object], says: str) -> Non
     [
         ({"profile": "1:0"}, {}, "2 values and the suite 3 slots"),
         ({"prior": "1:2"}, {}, "2 values and a trial 4 options"),
+        ({"sway": "1:2"}, {}, "sway has 2 values and a trial 3 slots"),
         ({"spatial": "left", "effect": 0.1}, {}, "needs trials with the factors cell"),
         ({"spatial": "left", "effect": 0.9}, {"cell": "0,0", "grid": "3x3"}, "smaller effect"),
         ({}, {"rival_slot": 1}, "rival_gold"),

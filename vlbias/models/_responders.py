@@ -38,29 +38,41 @@ def choose(script: Script, prompt: Prompt, trial: Trial) -> Choice:
     if "rival_slot" in dict(trial.factors):
         return _sure(_believed(script, trial), count)
     if trial.gold_displayed is None and script.scores == "graded":
-        return _graded_without_content(script, count)
+        return _graded_without_content(script, trial)
     if trial.gold_displayed is None:
-        return _sure(_drawn(script, trial, range(count), [math.exp(v) for v in prior(script, count)]), count)
+        return _sure(_drawn(script, trial, range(count), [math.exp(v) for v in prior(script, trial)]), count)
     if script.scores == "graded":
         return _graded(script, trial)
     return _sure(_right_or_wrong(script, trial), count)
 
 
-def prior(script: Script, count: int) -> list[float]:
-    """The log of what multiplies the chance of each displayed option."""
+def prior(script: Script, trial: Trial) -> list[float]:
+    """The log of what multiplies the chance of each displayed option, as strong as it is in the trial's slot."""
+    count = len(trial.options)
     if script.prior is not None and len(script.prior) != count:
         raise ModelError(
             f"scripted: prior has {len(script.prior)} values and a trial {count} options; give one per option"
         )
     logs = [math.log(value) for value in script.prior] if script.prior else [0.0] * count
-    return [logs[0] + script.home, *logs[1:]]
+    strength = _strength(script, trial)
+    return [strength * value for value in (logs[0] + script.home, *logs[1:])]
+
+
+def _strength(script: Script, trial: Trial) -> float:
+    if script.sway is None:
+        return 1.0
+    if len(script.sway) != trial.n_slots:
+        raise ModelError(
+            f"scripted: sway has {len(script.sway)} values and a trial {trial.n_slots} slots; give one per slot"
+        )
+    return min(script.sway) if trial.slot is None else script.sway[trial.slot]
 
 
 def _right_or_wrong(script: Script, trial: Trial) -> int:
     """A draw from prior x content, where content is the chance for the right option, shared by the wrong ones."""
     gold, count = trial.gold_displayed, len(trial.options)
     assert gold is not None
-    logs = prior(script, count)
+    logs = prior(script, trial)
     wrong = [k for k in range(count) if k != gold]
     if not wrong:
         return gold
@@ -78,15 +90,15 @@ def _graded(script: Script, trial: Trial) -> Choice:
     wrong = [k for k in sorted(order) if k != gold]
     favourite = _drawn(script, trial, wrong, [1.0] * len(wrong)) if wrong else gold
     content = {k: margin if k == gold else 0.0 if k == favourite else LESS for k in order}
-    logits = [content[k] + p for k, p in zip(order, prior(script, len(order)))]
+    logits = [content[k] + p for k, p in zip(order, prior(script, trial))]
     top = max(logits)
     total = top + math.log(sum(math.exp(v - top) for v in logits))
     return Choice(chosen=logits.index(top), logprobs=tuple(v - total for v in logits))
 
 
-def _graded_without_content(script: Script, count: int) -> Choice:
+def _graded_without_content(script: Script, trial: Trial) -> Choice:
     """The prior alone, where no option is right."""
-    logs = prior(script, count)
+    logs = prior(script, trial)
     total = math.log(sum(math.exp(v) for v in logs))
     return Choice(chosen=logs.index(max(logs)), logprobs=tuple(v - total for v in logs))
 

@@ -44,9 +44,10 @@ class Script:
     `clip_correlation` is the correlation of the luck of the questions of one cluster at one slot.
 
     Options: `prior` multiplies the chance of the option displayed at each place, as `2:1:1:1`; `home` is the log-odds
-    that the option displayed first gains; `prefer` is a displayed letter chosen with chance `preference` whatever is
-    right. `policy` other than `profile` ignores the evidence: a uniform draw, the option mentioned first, the longest,
-    or "yes" (the first displayed where no option says yes).
+    that the option displayed first gains; `sway` says for each slot of the evidence how strong both are there, as
+    `0:.5:1`, and without context they are as strong as in the weakest slot; `prefer` is a displayed letter chosen with
+    chance `preference` whatever is right. `policy` other than `profile` ignores the evidence: a uniform draw, the
+    option mentioned first, the longest, or "yes" (the first displayed where no option says yes).
 
     Two segments that contradict each other: `head` is the log-odds of believing the one nearer the head of two
     neighbouring slots (negative: nearer the question), shrunk by exp(-`decay`) per slot more between them; `other` is
@@ -72,6 +73,7 @@ class Script:
     clip_correlation: float = 0.0
     prior: tuple[float, ...] | None = None
     home: float = 0.0
+    sway: tuple[float, ...] | None = None
     prefer: str | None = None
     preference: float = 0.0
     policy: str = "profile"
@@ -98,7 +100,7 @@ def script(arguments: Mapping[str, Any]) -> Script:
     for name in sorted(set(arguments) - known):
         raise ModelError(f"scripted: unknown argument {name!r}; {nearest(name, known)}")
     values = dict(arguments)
-    for name in ("profile", "prior"):
+    for name in ("profile", "prior", "sway"):
         if values.get(name) is not None:
             values[name] = _numbers(name, values[name])
     made = replace(Script(), **values)
@@ -135,6 +137,8 @@ def _check_letters(made: Script) -> None:
         raise ModelError(f"scripted: profile={made.profile} must hold shares from 0 to 1")
     if made.prior is not None and not (all(v >= 0 and math.isfinite(v) for v in made.prior) and min(made.prior) > 0):
         raise ModelError(f"scripted: prior={made.prior} must hold numbers above 0, one per displayed option")
+    if made.sway is not None and not all(math.isfinite(value) and value >= 0 for value in made.sway):
+        raise ModelError(f"scripted: sway={made.sway} must hold numbers from 0, one per slot")
     if made.prefer is not None and not (
         isinstance(made.prefer, str) and len(made.prefer) == 1 and "A" <= made.prefer <= "Z"
     ):
