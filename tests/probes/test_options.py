@@ -6,10 +6,14 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from vlbias import rooms
+from vlbias import rooms, session, store
+from vlbias.answers import Answer
+from vlbias.config import RunConfig
 from vlbias.errors import BadInput, BadSuite
+from vlbias.plan import plan
 from vlbias.probes import options
 from vlbias.run import seen
 from vlbias.strictyaml import parse, read
@@ -86,6 +90,48 @@ def test_all_orders_of_a_probe_decode_its_clip_once_and_share_all_before_the_opt
         assert reader.n_decoded == len(clips) < len(trials)
     assert {id(trial.segments) for trial in trials[:24]} == {id(trials[0].segments)}
     assert len({f.sha256 for frames in shown[:24] for f in frames.values()}) == 1
+
+
+FULL = """
+name: full
+kind: options
+version: 1
+description: x
+licence: x
+orders: full
+labels: [none]
+prompt: {style: letters}
+frames: {num_frames: 2}
+source: {drawn: {clips: 24, seed: 5, size_px: [64, 64], duration_s: 1.0, fps: 4.0}}
+"""
+
+
+def test_all_orders_asked_of_a_real_model_cost_one_decoding_one_encoding_and_one_prefix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLBIAS_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "full.yaml").write_text(FULL)
+    model_args = {"pretrained": "organism:u10", "dtype": "float32"}
+    one = RunConfig(tasks=str(tmp_path / "full.yaml"), model="hf", model_args=model_args, limit="2")
+    counts, ask_all = [], session.ask_all
+
+    def counted(planned, asking, rows, **given):  # type: ignore[no-untyped-def]
+        def now() -> np.ndarray:
+            sharing = asking.model.sharing
+            return np.array([asking.reader.n_decoded, sharing.features.n_made, sharing.walker.n_tokens])
+
+        before = now()
+        spent = ask_all(planned, asking, rows, **given)
+        counts.extend(now() - before)
+        return spent
+
+    monkeypatch.setattr(session, "ask_all", counted)
+    session.ask(one, plan(one), folder=tmp_path / "run")
+    answers = [o for o in store.read(tmp_path / "run").outcomes if isinstance(o, Answer)]
+    assert len(answers) == 2 * 24 and len({a.asked.option_order for a in answers}) == 24
+    (prefix,) = {a.audit.segment_spans[-1][1] for a in answers}
+    suffixes = sum((a.audit.n_tokens or 0) - prefix for a in answers)
+    assert counts == [1, 1, prefix + suffixes] and prefix > 5 and suffixes > 500
 
 
 @pytest.fixture
