@@ -53,6 +53,7 @@ def run(
     num_frames: Annotated[int | None, option("--num_frames", help="Frames per segment.")] = None,
     frame_size: Annotated[Text, option("--frame_size", help="WxH in pixels.")] = None,
     video_backend: Annotated[Text, option("--video_backend", help="av, decord, torchcodec or opencv.")] = None,
+    decode_workers: Annotated[int | None, option("--decode_workers", help="Clips decoded at once; 1.")] = None,
     mode: Annotated[Text, option("--mode", help="score (log-probabilities) or generate.")] = None,
     max_new_tokens: Annotated[int | None, option("--max_new_tokens", help="With --mode generate.")] = None,
     prompt_style: Annotated[Text, option("--prompt_style", help="letters or cloze.")] = None,

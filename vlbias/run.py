@@ -125,10 +125,11 @@ def shown(batch: Sequence[Trial], asking: Asking) -> tuple[list[Prompt], dict[st
     """The prompts of a batch with their frames, and the failures of trials whose clips cannot be read."""
     rows: dict[str, Answer | Failure] = {}
     prompts: list[Prompt] = []
-    held: dict[Segment, Frames] = {}
+    looks = asking.model.capabilities.needs_frames
+    held = asking.reader.several(s for trial in batch for s in trial.segments) if looks else {}
     for trial in batch:
         try:
-            frames = seen(trial, asking.reader, held) if asking.model.capabilities.needs_frames else {}
+            frames = seen(trial, asking.reader, held) if looks else {}
         except DecodeError as error:
             rows[trial.trial_id] = Failure(
                 asked=asked(trial), kind="decode", reason=error.reason, path=_shown(error.path), decoder=error.decoder

@@ -120,6 +120,7 @@ def reader(config: RunConfig, plan: Plan) -> FrameCache:
         rule=plan.sampling,
         frame_size_wh_px=plan.frame_size_wh_px,
         time_limit_s=config.decode_limit_s,
+        workers=config.decode_workers,
     )
 
 

@@ -84,7 +84,7 @@ def test_a_clip_that_cannot_be_read_is_asked_once_only(tmp_path, monkeypatch):
     with cache.FrameCache(tmp_path / "cache") as frames:
         with pytest.raises(DecodeError, match="broken.mp4: av: ") as first:
             frames.frames(segment)
-        monkeypatch.setattr(frames._worker, "info", None)
+        monkeypatch.setattr(cache.Worker, "info", None)
         with pytest.raises(DecodeError) as again:
             frames.frames(segment)
     assert again.value.reason == first.value.reason
@@ -103,3 +103,30 @@ def test_a_drawn_image_is_given_as_it_is_drawn_and_nothing_is_kept(tmp_path):
         assert frames.frames(segment).sha256 == found.sha256
     with cache.FrameCache(tmp_path / "cache", num_frames=3, frame_size_wh_px=(32, 24)) as frames:
         assert frames.frames(segment).frames_THWC.shape == (1, 24, 32, 3)
+
+
+def test_several_workers_decode_at_once_and_give_what_one_gives(clip, tmp_path):
+    copies = [tmp_path / f"{k}.mp4" for k in range(6)]
+    for copy in copies:
+        copy.write_bytes(clip.read_bytes())
+    parts = [Segment(segment_id=f"s{k}", path=str(c), start_s=k / 10) for k, c in enumerate(copies)]
+    bad = Segment(segment_id="bad", path=str(tmp_path / "none.mp4"))
+    with cache.FrameCache(tmp_path / "one", num_frames=3) as frames:
+        alone = {part: frames.frames(part).sha256 for part in parts}
+        assert frames.several(parts) == {}, "one worker reads nothing in advance"
+    assert len(set(alone.values())) > 1
+    with cache.FrameCache(tmp_path / "three", num_frames=3, workers=3) as frames:
+        found = frames.several([*parts, bad, *parts])
+        assert {part: one.sha256 for part, one in found.items()} == alone
+        assert frames.n_decoded == len(parts)
+        assert sum(worker._process is not None for worker in frames._workers) == 3
+        with pytest.raises(DecodeError, match="cannot be read"):
+            frames.frames(bad)
+    assert all(worker._process is None for worker in frames._workers)
+
+
+def test_one_clip_at_a_time_starts_one_process_however_many_may_be_had(clip, tmp_path):
+    with cache.FrameCache(tmp_path / "cache", num_frames=3, workers=4) as frames:
+        for k in range(3):
+            frames.frames(Segment(segment_id="s", path=str(clip), start_s=k / 10))
+        assert sum(worker._process is not None for worker in frames._workers) == 1

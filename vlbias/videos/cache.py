@@ -5,8 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import threading
 import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from queue import LifoQueue
 from types import TracebackType
 
 import cv2
@@ -55,7 +60,7 @@ class FrameCache:
     """Frames of segments, decoded once and kept in `folder` by content; a context manager.
 
     `frame_size_wh_px` resizes (area when smaller, cubic when larger). `n_decoded` and `decode_s` count what was
-    really decoded, and for how many seconds. Two processes may share a folder.
+    really decoded, and for how many seconds, those of all `workers` added up. Two processes may share a folder.
     """
 
     def __init__(
@@ -67,11 +72,17 @@ class FrameCache:
         rule: sampling.Rule = "midpoints",
         frame_size_wh_px: tuple[int, int] | None = None,
         time_limit_s: float = 30.0,
+        workers: int = 1,
     ) -> None:
         self.folder, self.backend, self.num_frames, self.rule = folder, backend, num_frames, rule
         self.frame_size_wh_px = frame_size_wh_px
         self.n_decoded, self.decode_s = 0, 0.0
-        self._worker = Worker(module_of(backend), time_limit_s=time_limit_s)
+        self._workers = [Worker(module_of(backend), time_limit_s=time_limit_s) for _ in range(workers)]
+        # Last in, first out: a process is started only when all others are at work.
+        self._idle: LifoQueue[Worker] = LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._counting = threading.Lock()
         self._version: str | None = None
         self._infos: dict[str, ClipInfo] = {}
         self._failures: dict[tuple[str, str, float, float | None], DecodeError] = {}
@@ -83,13 +94,15 @@ class FrameCache:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._worker.close()
+        for worker in self._workers:
+            worker.close()
 
     @property
     def decoder_version(self) -> str:
         """The version of the decoder, as the worker tells it."""
         if self._version is None:
-            self._version = self._worker.version()
+            with self._worker() as worker:
+                self._version = worker.version()
         return self._version
 
     def frames(self, segment: Segment) -> Frames:
@@ -115,8 +128,9 @@ class FrameCache:
         """A drawn image as it is: no film is made of it, and drawing again costs less than keeping it on disk."""
         began = time.perf_counter()
         pixels = _resized(snapshots(scene, (scene.duration_s / 2,)), self.frame_size_wh_px)
-        self.n_decoded += 1
-        self.decode_s += time.perf_counter() - began
+        with self._counting:
+            self.n_decoded += 1
+            self.decode_s += time.perf_counter() - began
         return Frames(
             frames_THWC=pixels,
             timestamps_s=(0.0,),
@@ -126,9 +140,40 @@ class FrameCache:
             decoder_version=f"opencv {cv2.__version__}",
         )
 
+    def several(self, segments: Iterable[Segment]) -> dict[Segment, Frames]:
+        """The frames of clips and images, as many decoded at once as there are workers.
+
+        What cannot be read is left out; `frames` raises for it. With one worker nothing is read in advance.
+        """
+        if len(self._workers) == 1:
+            return {}
+        wanted = list(dict.fromkeys(s for s in segments if s.kind in ("clip", "image")))
+        with ThreadPoolExecutor(max_workers=len(self._workers), thread_name_prefix="decode") as pool:
+            found = list(pool.map(self._frames_or_none, wanted))
+        return {segment: frames for segment, frames in zip(wanted, found) if frames is not None}
+
+    def _frames_or_none(self, segment: Segment) -> Frames | None:
+        try:
+            return self.frames(segment)
+        except DecodeError:
+            return None
+
+    @contextmanager
+    def _worker(self) -> Iterator[Worker]:
+        worker = self._idle.get()
+        try:
+            yield worker
+        finally:
+            self._idle.put(worker)
+
+    def _decoded(self, path: Path, asked_s: tuple[float, ...], out: Path) -> tuple[float, ...]:
+        with self._worker() as worker:
+            return worker.frames(path, asked_s, out=out)
+
     def _asked(self, path: Path, sha256: str, segment: Segment) -> tuple[float, ...]:
         if sha256 not in self._infos:
-            self._infos[sha256] = self._worker.info(path)
+            with self._worker() as worker:
+                self._infos[sha256] = worker.info(path)
         clip = self._infos[sha256]
         end_s = clip.duration_s if segment.end_s is None else segment.end_s
         if not 0 <= segment.start_s < end_s <= clip.duration_s + 1 / clip.fps:
@@ -149,7 +194,7 @@ class FrameCache:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".decoding-") as scratch:
             out = Path(scratch) / "frames.npy"
-            own_s = self._worker.frames(path, asked_s, out=out) if asked_s else (0.0,)
+            own_s = self._decoded(path, asked_s, out) if asked_s else (0.0,)
             pixels = np.load(out, allow_pickle=False) if asked_s else media.image(path)
             if _sha256(path, None) != sha256:
                 raise DecodeError(path=str(path), decoder=decoder, reason="the file changed while it was read")
@@ -159,8 +204,9 @@ class FrameCache:
             (Path(scratch) / "note.json").write_text(json.dumps(note, allow_nan=False), encoding="utf-8")
             out.replace(pixels_file)
             (Path(scratch) / "note.json").replace(pixels_file.with_suffix(".json"))
-        self.n_decoded += 1
-        self.decode_s += time.perf_counter() - began
+        with self._counting:
+            self.n_decoded += 1
+            self.decode_s += time.perf_counter() - began
         held = _read(pixels_file, decoder, version, asked_s or (0.0,))
         if held is None:
             raise DecodeError(path=str(path), decoder=decoder, reason=f"the cache file {pixels_file} is damaged")
