@@ -98,6 +98,7 @@ def test_pictures_of_the_user_have_the_box_in_which_they_are_drawn(tmp_path: Pat
     suite = parse(text, where="own.yaml", model=detection.Suite, error=BadSuite)
     trials = list(detection.trials(detection.probes(suite, folder=tmp_path), suite=suite, seed=0))
     assert len(trials) == 18 and trials[0].probe.question == "Find the picture of thing 0 in the image."
+    assert trials[0].probe.thing == "thing 0"
     for trial in trials:
         x1, y1, x2, y2 = (float(v) for v in told(trial)["target"].split(","))
         k = int(trial.probe.cluster_id[1:])
@@ -116,3 +117,9 @@ def test_pictures_of_the_user_have_the_box_in_which_they_are_drawn(tmp_path: Pat
 def test_a_detection_suite_that_cannot_be_asked_is_refused(more: str, distractors: int, words: str) -> None:
     with pytest.raises(BadSuite, match=words):
         suite_of(distractors=distractors, more=more)
+
+
+@pytest.mark.parametrize("look", ["shapes", "screen"])
+def test_a_probe_names_what_it_looks_for_apart_from_its_question(look: str) -> None:
+    for probe in detection.probes(suite_of(look), folder=Path()):
+        assert probe.question == f"Find the {probe.thing} in the image." and not probe.thing.startswith("the ")

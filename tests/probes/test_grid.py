@@ -125,3 +125,10 @@ def test_asked_for_a_choice_the_images_stay_and_the_foil_is_the_other_answer() -
         shown = other.segments[0].scenes[0].sprites[0]
         named = there if dict(other.factors)["present"] == "yes" else foil
         assert named.endswith(f" {shown.form}") and other.probe.options[other.probe.gold] == named
+
+
+def test_a_question_of_presence_names_its_thing_and_one_between_two_names_none() -> None:
+    for probe in grid.probes(suite_of(), folder=Path()):
+        assert probe.thing is not None and probe.question == f"Is there {probe.thing} in the image?"
+    choice = suite_of().model_copy(update={"asks": "choice"})
+    assert {probe.thing for probe in grid.probes(choice, folder=Path())} == {None}

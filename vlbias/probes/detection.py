@@ -19,9 +19,10 @@ from vlbias.probes._soundness import refuse, twice
 from vlbias.records import Picture, Probe, Scene, Sprite, Trial
 from vlbias.videos.extents import picture_box, sprite_box
 
-METRICS = ("detection", "failures")
+METRICS = ("detection", "precision", "failures")
 OWN_ORDERS = True
 TASK = "Detection"
+PICTURE = "picture"
 SMALLEST_CELL_PX = 24
 THING = "{thing}"
 
@@ -89,14 +90,15 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
         Probe(
             probe_id=name,
             task=f"{TASK}: {kind}",
-            question=suite.worded(words),
+            question=suite.worded(f"the {'picture of ' if kind == PICTURE else ''}{thing}"),
             options=(),
             gold=None,
             evidence=image(name, scene),
             backgrounds=(),
             cluster_id=cluster_id,
+            thing=thing,
         )
-        for name, kind, words, scene, cluster_id in made
+        for name, kind, thing, scene, cluster_id in made
     ]
     refuse(twice(found), suite=suite.name)
     return found
@@ -108,7 +110,8 @@ def _drawn(drawn: DrawnItems, suite: Suite, *, rng: np.random.Generator) -> Iter
         shown = [look, *around(look, looks, n=drawn.distractors, rng=rng)]
         places = [int(c) for c in rng.permutation(suite.segments)[: len(shown)]]
         sprites = tuple(s for one, place in zip(shown, places, strict=True) for s in one.at(suite.grid, place))
-        yield f"item-{k:04d}", look.kind, look.words, still(sprites, suite.grid, rng=rng), f"item-{k:04d}"
+        thing = look.words.removeprefix("the ")
+        yield f"item-{k:04d}", look.kind, thing, still(sprites, suite.grid, rng=rng), f"item-{k:04d}"
 
 
 def _own(
@@ -121,8 +124,7 @@ def _own(
         hung: tuple[Sprite | Picture, ...] = tuple(
             one.at(suite.grid, place) for one, place in zip(shown, places, strict=True)
         )
-        words = f"the picture of {thing.caption}"
-        yield thing.name, "picture", words, still(hung, suite.grid, rng=rng), thing.cluster_id
+        yield thing.name, PICTURE, thing.caption, still(hung, suite.grid, rng=rng), thing.cluster_id
 
 
 def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[int] | None = None) -> Iterator[Trial]:

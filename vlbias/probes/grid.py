@@ -132,14 +132,14 @@ def _own(things: Sequence[Thing], source: PicturesAmong, suite: Suite, *, rng: n
     return found
 
 
-Words: TypeAlias = tuple[str, tuple[str, str]]
+Words: TypeAlias = tuple[str, tuple[str, str], str | None]
 
 
 def _words(suite: Suite, thing: str, foil: str, *, of: str) -> Words:
-    """The question and its two answers, of which the first says that the thing is there."""
+    """The question and its two answers, of which the first says that the thing is there, and the thing it is about."""
     if suite.asks == "presence":
-        return of.format(thing=thing), ("yes", "no")
-    return CHOICE, (thing, foil)
+        return of.format(thing=thing), ("yes", "no"), thing
+    return CHOICE, (thing, foil), None
 
 
 def _pair(name: str, words: Words, scene: Scene, gone: Scene, *, cluster_id: str) -> list[Probe]:
@@ -150,6 +150,7 @@ def _pair(name: str, words: Words, scene: Scene, gone: Scene, *, cluster_id: str
             task=TASK,
             question=words[0],
             options=words[1],
+            thing=words[2],
             gold=gold,
             evidence=image(f"{name}-{there}", shown),
             backgrounds=(),
