@@ -128,6 +128,15 @@ def test_failures_at_one_slot_fire_the_attrition_test_and_withhold_the_shape(ans
     assert "withheld" in found.notes[0]
 
 
+def test_slots_that_nobody_was_asked_about_are_not_missing(answers_of):
+    outcomes = answers_of(planted(np.full(6, 0.5), n=40))
+    chosen = [o for o in outcomes if o.asked.slot in (0, 1, 3)]
+    found = value(failures.measure(chosen, rng=np.random.default_rng(0)), "attrition_test")
+    assert found.value == 1.0
+    lost = [o for o in chosen if o.asked.slot != 3 or int(o.asked.probe_id[1:]) % 2]
+    assert value(failures.measure(lost, rng=np.random.default_rng(0)), "attrition_test").value < 0.01
+
+
 def test_levelgauge_from_answers_is_relative_to_the_probe_alone(answers_of):
     right, alone = planted(0.6 - 0.2 * X, n=200), planted(np.array([0.8]), n=200)[:, 0]
     found = levelgauge.measure(answers_of(right, alone), rng=np.random.default_rng(0))

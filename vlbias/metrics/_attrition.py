@@ -17,7 +17,8 @@ ALARM = 0.01
 def attrition_p(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> float | None:
     """The p-value that missing answers depend on the slot, slots permuted within clusters; None without a row.
 
-    A failure and a cell that has no row at all both count as missing.
+    A failure and a cell that has no row at all both count as missing, where the slot was asked of any probe: a sweep
+    over chosen slots leaves the others out of the test.
     """
     found = [r for r in rows(outcomes) if r.asked.slot is not None]
     if not found:
@@ -28,9 +29,9 @@ def attrition_p(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> flo
         slot = row.asked.slot
         assert slot is not None
         missing[row.asked.cluster_id, row.asked.probe_id][slot] = float(isinstance(row, Failure))
-    keys = sorted(missing)
+    keys, asked = sorted(missing), sorted({r.asked.slot for r in found if r.asked.slot is not None})
     cluster_N = np.unique([c for c, _ in keys], return_inverse=True)[1].reshape(-1)
-    sums_GP = cluster_sums(np.array([missing[k] for k in keys]), cluster_N)
+    sums_GP = cluster_sums(np.array([missing[k][asked] for k in keys]), cluster_N)
     total_P = sums_GP.sum(axis=0)
     null_B = Resampling(rng).curves(sums_GP).var(axis=1)
     return p_at_least(null_B, float(total_P.var()))
