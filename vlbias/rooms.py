@@ -15,6 +15,7 @@ from types import ModuleType
 from vlbias.errors import UnknownName
 
 DATA_FOLDERS = ("probes", "videos", "configs")
+WORDS = {"debias": "correction"}  # what a room holds, where that is not the room's name without its s
 
 
 def names(room: str, *, prefix: str = "") -> list[str]:
@@ -34,7 +35,7 @@ def find(room: str, name: str, *, prefix: str = "") -> ModuleType:
     outside = _entry_points(room)
     if name in outside:
         return importlib.import_module(outside[name])
-    raise UnknownName(what=room.removesuffix("s"), name=name, known=names(room, prefix=prefix))
+    raise UnknownName(what=WORDS.get(room, room.removesuffix("s")), name=name, known=names(room, prefix=prefix))
 
 
 def data(folder: str) -> Path:

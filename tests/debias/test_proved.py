@@ -68,10 +68,10 @@ def test_a_prior_that_grows_with_the_slot_is_closed_by_a_calibration_per_slot(an
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_fitted_correction_takes_less_than_a_millisecond_per_answer(
+def test_a_fitted_correction_takes_less_than_a_twentieth_of_the_fastest_vanilla_pass(
     name: str, answers: Any, prior_model: Any
 ) -> None:
-    """A vanilla pass of the smallest bundled model takes 12 ms on one core, so this is below 1.05 of its time."""
+    """A trial of the smallest bundled model takes 1.5 ms on one core, with all that prompts share computed once."""
     fitting = answers(prior_model(lambda slot: PRIORS[slot]), probes=range(60))
     correction = rooms.find("debias", name).load().fit(fitting, rng=np.random.default_rng(0))
     seconds = []
@@ -80,4 +80,4 @@ def test_a_fitted_correction_takes_less_than_a_millisecond_per_answer(
         for answer in fitting:
             correction(answer)
         seconds.append((time.process_time() - start) / len(fitting))
-    assert min(seconds) < 6e-4
+    assert min(seconds) < 0.05 * 1.5e-3
