@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from vlbias.metrics._blocks import Floats, Ints, cluster_sums
 from vlbias.metrics._position_test import contrast, contrast_rows, position_test
@@ -81,7 +81,7 @@ def decide(
         return Decision(label="undetermined", confidence=None, p_value=None, reason=f"not available: {why}")
     sums_GS, n_G = cluster_sums(outcome_PS, cluster_P), np.bincount(cluster_P).astype(np.float64)
     test = position_test(sums_GS, n_G, drawn=Resampling(rng, permutations=draws))
-    half = float(stats.t.ppf(0.975, len(n_G) - 1))
+    half = float(special.stdtrit(len(n_G) - 1, 0.975))
     found = Decision(
         label="undetermined",
         confidence=None,
@@ -175,7 +175,7 @@ def _few_change(changing_G: Floats, n_G: Floats, *, margin: float, n_slots: int)
     most = margin / float(np.clip(rows_KS, 0.0, None).sum(axis=1).max())
     n, largest = len(n_G), float(n_G.max())
     if largest == 1.0:
-        return float(stats.binom.cdf(changing_G.sum(), n, most))
+        return float(special.bdtr(changing_G.sum(), n, most))
     seen, wanted = float(changing_G.mean()) / largest, most * float(n_G.mean()) / largest
     if seen >= wanted:
         return 1.0
@@ -208,4 +208,4 @@ def _above(value: float, se: float, *, df: int) -> float:
     """The one-sided p-value of a value above 0; a value that is the same in every cluster is as sure as can be."""
     if se == 0.0:
         return float(value <= 0.0)
-    return float(stats.t.sf(value / se, df))
+    return float(special.stdtr(df, -value / se))

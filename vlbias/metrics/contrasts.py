@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from vlbias.answers import Outcome, slots
 from vlbias.estimates import Estimate
@@ -56,7 +56,7 @@ def _estimates(found: Blocks, *, prefix: str, task: str, n_slots: int, drawn: Re
 
 def _contrast(test: PositionTest, k: int, found: Blocks, *, metric: str, task: str) -> Estimate:
     value, se = float(test.value_K[k]), float(test.se_K[k])
-    half = float(stats.t.ppf(0.975, found.n_clusters - 1)) * se
+    half = float(special.stdtrit(found.n_clusters - 1, 0.975)) * se
     flat = se == 0.0
     notes = ("every cluster shows the same contrast, so there is no interval",) if flat else ()
     return Estimate(
