@@ -1,15 +1,14 @@
-"""What a run would cost, before it starts: trials, forwards, tokens."""
+"""What a run would cost and find, before it starts: trials, forwards, tokens, and the smallest effect."""
 
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from vlbias import power, rooms, schedule, session
+from vlbias import forecast, rooms, schedule, session
 from vlbias.config import RunConfig
 from vlbias.errors import DecodeError
 from vlbias.plan import Plan
@@ -26,9 +25,7 @@ def lines(plan: Plan, config: RunConfig) -> Iterator[str]:
     yield f"suite {plan.suite_name}: {len(plan.probes)} probes in {len(clusters)} clusters"
     largest = max((len(batch) for batch in plan.batches), default=0)
     yield f"trials {len(plan.trials)}, forwards {len(plan.batches)} of at most {largest} prompts"
-    found = _power(plan, seed=config.seed)
-    if found is not None:
-        yield found
+    yield forecast.sentence(plan, seed=config.seed)
     yield f"clips to decode {len(clips)}, {plan.num_frames} frames each, decoder {config.video_backend}"
     counter = getattr(rooms.find("models", config.model), "tokens", None)
     if counter is None:
@@ -64,15 +61,6 @@ def sharing(pieces: schedule.Pieces, n_segments: Sequence[int], n_tokens: Sequen
         f"prefill about {shared} tokens where the model can share ({form}), {apart} asked apart: about "
         f"{apart / shared:.1f} times fewer; {pieces.clips} segments to encode in place of {pieces.segments_apart}"
     )
-
-
-def _power(plan: Plan, *, seed: int) -> str | None:
-    """What a sweep over slots will find, before there is a run to take the scatter from; None for other plans."""
-    n_slots = len({t.slot for t in plan.trials} - {None})
-    per_clip = Counter(p.cluster_id for p in {t.probe.probe_id: t.probe for t in plan.trials}.values())
-    if n_slots < 3 or len(per_clip) < 2 or any(name != "repeat" for t in plan.trials for name, _ in t.factors):
-        return None
-    return power.sentence(power.assumed(n_slots, seed=seed), np.array(list(per_clip.values())), seed=seed)
 
 
 def _tokens(plan: Plan, config: RunConfig, counter: Any) -> tuple[list[int], list[int]]:

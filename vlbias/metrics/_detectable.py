@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from vlbias.errors import BadInput
 from vlbias.metrics._blocks import Floats, Ints
@@ -154,13 +153,14 @@ def rehearsed(
 
 def _curves(noise: Components, size_G: Ints, *, seed: int) -> Floats:
     """Drawn curves without effect, [slots, draws], with the covariance that the design gives a mean curve."""
-    covariance_SS = noise.noise_SS * _design_effect(noise, size_G) / size_G.sum()
+    covariance_SS = noise.noise_SS * design_effect(noise, size_G) / size_G.sum()
     value_S, vector_SS = np.linalg.eigh(covariance_SS)
     root_SS = vector_SS * np.sqrt(np.maximum(value_S, 0.0))
     return np.asarray(root_SS @ np.random.default_rng([seed, 1]).normal(size=(len(value_S), DRAWS)))
 
 
-def _design_effect(noise: Components, size_G: Ints) -> float:
+def design_effect(noise: Components, size_G: Ints) -> float:
+    """How many times the variance of a mean grows because questions share clips."""
     return 1 + (float((size_G**2).sum()) / float(size_G.sum()) - 1) * noise.clip_correlation
 
 
@@ -177,16 +177,16 @@ class _Gate:
 
     def __init__(self, noise: Components, size_G: Ints, *, seed: int, level: float) -> None:
         n_slots, n_clusters = len(noise.noise_SS), len(size_G)
-        variance = float(np.trace(noise.noise_SS)) / (n_slots - 1) * _design_effect(noise, size_G) / size_G.sum()
+        variance = float(np.trace(noise.noise_SS)) / (n_slots - 1) * design_effect(noise, size_G) / size_G.sum()
         rng = np.random.default_rng([seed, 3])
         null_SB = rng.normal(size=(n_slots, DRAWS)) * math.sqrt(variance)
         self.rows_KS = np.array(list(contrast_rows(n_slots).values()))
-        covariance_SS = noise.noise_SS * _design_effect(noise, size_G) / size_G.sum()
+        covariance_SS = noise.noise_SS * design_effect(noise, size_G) / size_G.sum()
         variance_K = np.einsum("ks,st,kt->k", self.rows_KS, covariance_SS, self.rows_KS)
         self.se_K = np.sqrt(np.maximum(variance_K, NO_NOISE))  # rounding can leave less than 0
         self.null_se_K = np.sqrt(variance * (self.rows_KS**2).sum(axis=1))
         self.df = n_clusters - 1
-        self.scale_B = np.sqrt(stats.chi2.rvs(self.df, size=DRAWS, random_state=rng) / self.df)
+        self.scale_B = np.sqrt(rng.chisquare(self.df, size=DRAWS) / self.df)
         statistics_2B = self._statistics(null_SB - null_SB.mean(axis=0), self.null_se_K)
         self.sorted_2B = np.sort(statistics_2B, axis=1)
         self.critical = float(np.quantile(self._least_p(statistics_2B), level))
