@@ -12,10 +12,12 @@ from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Sequence, Split, WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 
-from vlbias.errors import ModelError
+from vlbias import canary
+from vlbias.errors import CanaryDied, ModelError
 from vlbias.models import detector
 from vlbias.prompts import Style, prompt
 from vlbias.records import Fault, Frames, OptionScores, Probe, Segment, Trial
+from vlbias.videos import draw
 
 LABELS = {0: "cat", 1: "sports ball", 2: "red star"}
 RESNET = dict(
@@ -26,7 +28,7 @@ DETR = dict(d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_he
             encoder_ffn_dim=16, decoder_ffn_dim=16, num_queries=7)  # fmt: skip
 NARROW = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
 TEXT = ("owlvit", "owlv2", "grounding-dino")
-NAMED = ("detr", "yolos", "conditional_detr")
+NAMED = ("detr", "yolos", "conditional_detr", "rt_detr")
 
 
 def tokenizer(ids, *, start, end):
@@ -91,6 +93,13 @@ def named(kind):
     if kind == "yolos":
         config = tf.YolosConfig(**NARROW, image_size=[64, 96], patch_size=16, num_detection_tokens=7, **labels)
         return tf.YolosForObjectDetection(config), tf.YolosImageProcessor(**size)
+    if kind == "rt_detr":
+        config = tf.RTDetrConfig(
+            backbone_config=tf.RTDetrResNetConfig(**RESNET), encoder_in_channels=[8, 8, 8], encoder_hidden_dim=16,
+            encoder_ffn_dim=16, encoder_attention_heads=2, d_model=16, num_queries=7,
+            decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, decoder_layers=2, decoder_attention_heads=2, **labels,
+        )  # fmt: skip
+        return tf.RTDetrForObjectDetection(config), tf.RTDetrImageProcessor(size=dict(height=64, width=64))
     backbone = dict(use_timm_backbone=False, use_pretrained_backbone=False, backbone=None)
     backbone["backbone_config"] = tf.ResNetConfig(**{**RESNET, "out_features": ["stage4"]})
     if kind == "detr":
@@ -176,7 +185,7 @@ def test_what_else_is_in_the_batch_changes_nothing(folder, kind):
     assert [d.score for d in among.detections] == pytest.approx([d.score for d in alone.detections], abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["detr", "conditional_detr", "owlvit", "grounding-dino"])
+@pytest.mark.parametrize("kind", ["detr", "conditional_detr", "rt_detr", "owlvit", "grounding-dino"])
 def test_scores_and_boxes_are_those_of_the_processors_own_reading(folder, kind):
     model, shown = detector.load(pretrained=folder(kind), threshold=1e-6), asked()
     (reply,) = model.generate([shown], max_new_tokens=1)
@@ -325,3 +334,17 @@ def test_a_model_that_is_no_detector_and_a_template_without_use_are_refused(fold
         detector.load(pretrained=str(tmp_path))
     with pytest.raises(ModelError, match="is given no words"):
         detector.load(pretrained=folder("detr"), template="a {}")
+
+
+def pixels_of(segment: Segment) -> Frames:
+    frames = draw.snapshots(segment.scenes[0], [0.5])
+    return Frames(frames_THWC=frames, timestamps_s=(0.0,), asked_s=(0.0,), sha256="x", decoder="x", decoder_version="x")
+
+
+@pytest.mark.parametrize("kind", ["owlvit", "detr"])
+def test_the_canary_of_a_run_asks_a_detector_for_what_it_can_name(folder, kind):
+    model = detector.load(pretrained=folder(kind))
+    assert model.capabilities.vocabulary == (("cat", "sports ball", "red star") if kind == "detr" else None)
+    assert "3 different answers" in canary.sing(model, pixels_of)
+    with pytest.raises(CanaryDied, match="pixels do not reach the model"):
+        canary.sing(model, lambda _: pixels_of(canary.segments()[0]))
