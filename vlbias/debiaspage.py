@@ -121,8 +121,8 @@ def _logs(logs: Sequence[Log]) -> list[str]:
     lines = [
         f"Logs of {LISTS:,} lists, made as published with dual learning (Ai et al. 2018): the examination vector, the "
         f"ten best of {DOCUMENTS} documents in the order of a weak ranker (by grade and chance), clicks by grade with "
-        "noise, nothing shuffled, and a list without a click drawn again. How many documents have which grade is not "
-        "published: all grades alike first, then "
+        "noise, nothing shuffled, and a list without a click drawn again. The shares of the grades are our choice: all "
+        "alike first, then "
         f"{few} % for grades 0 to 4, so that few are relevant. Mean error and root mean square error of "
         "exam_1 / exam_k by `dla` over the logs, and the least standard error that any unbiased estimate from these "
         "lists can have (Cramer-Rao), in %:",

@@ -7,7 +7,7 @@ segment that shows most. So a prompt that a method changes is answered by what i
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -73,6 +73,10 @@ class Shelf:
     def frames(self, segment: Segment) -> Frames:
         """The frames of a clip of the world."""
         return self._frames[segment.segment_id]
+
+    def several(self, segments: Iterable[Segment]) -> dict[Segment, Frames]:
+        """The frames of many clips."""
+        return {segment: self.frames(segment) for segment in segments}
 
 
 def world(n_clips: int, *, seed: int, n_slots: int = 4, per_clip: int = 2) -> World:

@@ -24,7 +24,7 @@ def click_logs(
     """Clicks [N, K], 0 or 1, of the position-based model, and the grades [N, K] of what was shown at each rank.
 
     As published (Ai et al., SIGIR 2018): a weak ranker picks and orders the ten best of each query's documents, and a
-    list without any click is drawn again. `shares` of the grades are not published; ours are even.
+    list without any click is drawn again. The `shares` of the grades are our choice.
     """
     clicks: list[Floats] = []
     grades: list[Grades] = []
