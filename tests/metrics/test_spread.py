@@ -38,3 +38,10 @@ def test_three_clusters_cannot_be_halved(answers_of):
     found = spread.measure(answers_of(np.eye(3)), rng=np.random.default_rng(0))
     one = next(e for e in found if e.metric == "accuracy_range_corrected")
     assert one.value is None and "four clusters" in one.notes[0]
+
+
+def test_the_range_of_a_curve_has_no_interval_beyond_all_points(answers_of):
+    right = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [0, 0], [1, 0]], dtype=float)
+    found = {e.metric: e for e in spread.measure(answers_of(right), rng=np.random.default_rng(0))}
+    one = found["accuracy_range"]
+    assert one.value < 100 and one.high == 100

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from vlbias.estimates import Estimate, Reference
 from vlbias.reports import Report, card
 from vlbias.reports._text import model_name
 
@@ -29,6 +32,18 @@ def test_foreign_text_cannot_leave_its_line(hostile, tmp_path):
     assert "<script" not in text and "<img" not in text and "\x1b" not in text
     assert "[x](" not in text and "\\[x\\](" in text
     assert "7\\*7" in text
+
+
+def test_a_run_of_another_order_has_its_numbers_in_the_card_and_no_empty_curve(empty, tmp_path):
+    null = Reference(mean=0.0, low=-9.0, high=9.0, p_value=0.004, method="m")
+    points = {"unit": "points", "n": 60, "low": 20.0, "high": 40.0}
+    index = Estimate(metric="preference_index", value=30.0, reference=null, **points)
+    page = written(replace(empty, estimates=(index,)), tmp_path)["card.md"]
+    (result,) = ModelCard.load(page).data.eval_results
+    assert (result.metric_type, result.metric_value) == ("preference_index", 30.0)
+    text = page.read_text()
+    assert "| Preference for the head over the neighbour | +30.0 points | +20.0 to +40.0 |" in text
+    assert "Accuracy by place of the evidence" not in text
 
 
 def test_a_run_without_numbers_has_a_card_without_numbers(empty, counts_only, tmp_path):

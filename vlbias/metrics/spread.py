@@ -57,7 +57,8 @@ def _estimates(found: Blocks, *, task: str, drawn: Resampling, rng: np.random.Ge
             one = replace(one, low=low, high=high, interval=how)
         elif noise > 0:
             far = 2 * value - np.quantile(_statistic(name, drawn_BP, noise), [0.975, 0.025])
-            one = replace(one, low=float(max(0.0, far[0])), high=float(max(0.0, far[1])), interval=BASIC)
+            most = 100.0 if name == "accuracy_range" else np.inf
+            one = replace(one, low=float(max(0.0, far[0])), high=float(min(most, max(0.0, far[1]))), interval=BASIC)
         out.append(one)
     return [*out, _split_half(found, sums_GP, n_G, task=task, rng=rng)]
 
