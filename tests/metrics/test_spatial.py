@@ -223,3 +223,15 @@ def test_a_pattern_has_to_survive_the_other_grids_and_says_when_it_does_not() ->
     assert alone.label == "bottom_right" and 0.003 < alone.reference.p_value <= 0.03 and "one task" in alone.adjusted
     assert among.label == "none" and among.reference.p_value > 0.03 and "Holm over 10 tasks" in among.adjusted
     assert "bottom_right is withheld" in among.notes[0]
+
+
+def test_the_map_of_luck_has_the_mean_of_the_real_one_and_none_of_its_pattern() -> None:
+    rows = outcomes(table_of(truth_C("left", 3, 0.6), 300, np.random.default_rng(9), sd=0.1), None, (3, 3))
+    found = measured(rows)
+    real, luck = (np.array([found[name, divmod(c, 3)].value for c in range(9)])
+                  for name in ("spatial_accuracy", "spatial_accuracy_of_luck"))  # fmt: skip
+    assert luck.mean() == pytest.approx(real.mean())
+    assert (
+        real[[0, 3, 6]].mean() - real[[2, 5, 8]].mean() > 40 > 10 > abs(luck[[0, 3, 6]].mean() - luck[[2, 5, 8]].mean())
+    )
+    assert found["spatial_accuracy_of_luck", (0, 0)].low is None

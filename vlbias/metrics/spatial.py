@@ -29,7 +29,9 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     half or more of the variance beyond luck, or `other`. It is read from balanced accuracy, `spatial_leaning_pattern`
     from the share of yes, which is the leaning of the answer. Each calls a flat model biased in 3 of 100 runs.
     `spatial_cell_variance` is less what luck gives and not below 0. `spatial_morans_i` is a description and has no
-    test. Every test keeps items whole; p-values are Holm's over the grids, which a pattern has to survive.
+    test. `spatial_accuracy_of_luck` is one map of the same answers with the cells of each cluster dealt by chance, to
+    be looked at beside the map that was found. Every test keeps items whole; p-values are Holm's over the grids, which
+    a pattern has to survive.
     """
     out: list[Estimate] = []
     for found in grid_blocks(outcomes):
@@ -39,7 +41,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         out += [*_maps(found, rng=rng), *of_table(found, found.right_NC, prefix="spatial", rng=rng)]
         if found.yes_NC is not None:
             out += of_table(found, found.yes_NC, prefix="spatial_leaning", rng=rng)
-        out += [*_exact_tests(found), _flips(found, rng=rng)]
+        out += [*_exact_tests(found), _flips(found, rng=rng), *_luck(found, rng=rng)]
     return over_grids(out)
 
 
@@ -142,3 +144,11 @@ def _flips(found: GridBlocks, *, rng: np.random.Generator) -> Estimate:
     """The share of items whose answer, with the thing present, is not the same in every cell."""
     each_N = 100.0 * (np.ptp(found.hit_NC, axis=1) > 0)
     return mean_estimate(unvalued("spatial_flip_rate", found), each_N, [str(c) for c in found.cluster_N], rng=rng)
+
+
+def _luck(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
+    """What the map looks like when cells are exchangeable: one deal, and no interval."""
+    sums_GC = cluster_sums(100 * found.right_NC, found.cluster_N)
+    dealt_C = rng.permuted(sums_GC, axis=1).sum(axis=0) / len(found.right_NC)
+    blank = replace(unvalued("spatial_accuracy_of_luck", found), interval="not available: one deal of the cells")
+    return [replace(blank, value=float(v), cell=divmod(c, found.grid_rc[1])) for c, v in enumerate(dealt_C)]

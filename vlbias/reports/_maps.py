@@ -21,19 +21,25 @@ CELL_IN = 0.52
 MARGIN_IN = (1.15, 0.95)
 MOST_WORDED = 12
 AXES = {"preference_index_pair": ("slot of the one nearer to the head", "slot of the one nearer to the question")}
+CELLS, LUCK = ("spatial_", "canvas_", "detection_", "needle_"), "_of_luck"
 FAINTEST, STRONGEST = 0.05, 0.55
 
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
-    """A number per cell: `values_RC` with the bounds of its intervals, None where there is none."""
+    """A number per cell: `values_RC` with the bounds of its intervals, None where there is none.
+
+    `beside` are the values of the map that this one is to be compared with, so that both have one scale of colours.
+    """
 
     title: str
     unit: str
     task: str
+    metric: str
     values_RC: Grid
     low_RC: Grid
     high_RC: Grid
+    beside: tuple[float, ...] = ()
     row_label: str = "first coordinate"
     column_label: str = "second coordinate"
 
@@ -44,7 +50,14 @@ def maps(report: Report) -> list[Map]:
     for e in report.estimates:
         if mapped(e):
             groups.setdefault((e.metric, e.task, e.unit), []).append(e)
-    return [_map(*key, found) for key, found in groups.items()]
+    return [
+        replace(_map(*key, found), beside=_values(groups.get((key[0].removesuffix(LUCK), *key[1:]), [])))
+        for key, found in groups.items()
+    ]
+
+
+def _values(found: Sequence[Estimate]) -> tuple[float, ...]:
+    return tuple(e.value for e in found if e.value is not None)
 
 
 def mapped(estimate: Estimate) -> bool:
@@ -64,12 +77,14 @@ def _map(metric: str, task: str, unit: str, found: Sequence[Estimate]) -> Map:
         title=clean(said, 90),
         unit=clean(unit, 20),
         task=task,
+        metric=metric,
         values_RC=grids["value"],
         low_RC=grids["low"],
         high_RC=grids["high"],
     )
     named = [note.removeprefix("axes: ").split(" x ") for e in found for note in e.notes if note.startswith("axes: ")]
-    labels = named[0] if named else AXES.get(metric, ())
+    cells = ("row", "column") if metric.startswith(CELLS) else ()
+    labels = named[0] if named else AXES.get(metric, cells)
     if len(labels) == 2:
         return replace(plain, row_label=clean(labels[0], 40), column_label=clean(labels[1], 40))
     return plain
@@ -89,7 +104,7 @@ def figure(drawn: Map, *, palette: Palette) -> Figure:
     size_in = (columns * CELL_IN + MARGIN_IN[0], rows * CELL_IN + MARGIN_IN[1])
     page = Figure(figsize=size_in, layout="constrained")
     ax = page.subplots()
-    known = [v for row in drawn.values_RC for v in row if v is not None]
+    known = [*drawn.beside, *(v for row in drawn.values_RC for v in row if v is not None)]
     for r, row in enumerate(drawn.values_RC):
         for c, value in enumerate(row):
             _cell(ax, drawn, (r, c), value, known, palette)

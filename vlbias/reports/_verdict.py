@@ -5,6 +5,7 @@ from __future__ import annotations
 from vlbias.answers import Failure, Tally
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
+from vlbias.reports import _spatial as spatial
 from vlbias.reports._reading import (
     full_title,
     interval,
@@ -36,6 +37,8 @@ def sentences(report: Report) -> list[str]:
     """The verdict, sentence by sentence: what was asked, the shape, how big, failures, and the limits."""
     if is_sweep(report):
         found = [_shape(pick(report, "shape")), *_sizes(report), _detectable(report)]
+    elif spatial.patterns(report):
+        found = spatial.sentences(report)
     else:
         tested = [e for e in of_order(report) if e.reference is not None and e.reference.p_value is not None]
         found = [_tested(e) for e in tested[:MOST_SAID]] or ["No effect of order could be measured."]

@@ -62,7 +62,7 @@ def card(report: Report) -> ModelCard:
 
 def _shown(report: Report) -> list[Estimate]:
     found = [e for name in NAMES if (e := pick(report, name)) is not None and e.value is not None]
-    return found or of_order(report)[: len(NAMES)]
+    return found or [e for e in of_order(report) if e.value is not None][: len(NAMES)]
 
 
 def _result(report: Report, e: Estimate) -> EvalResult:

@@ -16,6 +16,7 @@ from vlbias.answers import Answer, Failure, Outcome
 from vlbias.estimates import Estimate
 from vlbias.reports import Report, _maps
 from vlbias.reports import _reading as reading
+from vlbias.reports import _spatial as spatial
 from vlbias.reports import _views as views
 from vlbias.reports._before_after import panel
 from vlbias.reports._draw import PAGE, Curve, curve_figure, inline_svg
@@ -49,6 +50,7 @@ def page(report: Report) -> str:
         multiples=multiples(report),
         places=places(report),
         maps=maps(report),
+        cells=bool(spatial.patterns(report)),
         curve=reading.curve(report, "accuracy"),
         levels=[e for e in report.estimates if e.slot is None and e.metric in reading.LEVELS],
         gold_curve=reading.curve(report, "gold_probability") + reading.curve(report, "gold_logprob"),
@@ -71,14 +73,22 @@ def headline(report: Report) -> list[Estimate]:
     """The few numbers that stand large at the top."""
     names = ("accuracy", "accuracy_head_minus_middle", "accuracy_neighbour_minus_middle", "accuracy_range")
     curve = [e for e in _present(report, names) if e.value is not None]
-    return curve or reading.of_order(report)[:4]
+    return curve or spatial.headline(report) or reading.of_order(report)[:4]
 
 
 def maps(report: Report) -> list[dict[str, Any]]:
-    """The maps, those of all tasks together first."""
-    drawn = sorted(_maps.maps(report), key=lambda m: m.task != "all")
+    """The maps, those of all tasks together first; where there is none, those that lead are in front."""
+    drawn = sorted(_maps.maps(report), key=lambda m: (m.task != "all", m.task, spatial.order_of_map(m.metric)))
+    leads = bool(spatial.patterns(report))
+    whole = any(m.task == "all" for m in drawn)
     return [
-        {"title": m.title, "unit": m.unit, "task": m.task, "svg": Markup(_maps.heatmap(m, name=f"map{k}"))}  # noqa: S704
+        {
+            "title": m.title,
+            "unit": m.unit,
+            "width_px": 150 + 54 * len(m.values_RC[0]),
+            "front": m.metric in spatial.FIRST_MAPS if leads else m.task == "all" or not whole,
+            "svg": Markup(_maps.heatmap(m, name=f"map{k}")),  # noqa: S704
+        }
         for k, m in enumerate(drawn)
     ]
 

@@ -1,0 +1,67 @@
+"""What a page says of cells of an image: the pattern in words, its size, and the map in front."""
+
+from dataclasses import replace
+
+import pytest
+
+from vlbias.estimates import Estimate, Reference
+from vlbias.reports import _maps, _spatial, card, html
+from vlbias.reports._verdict import paragraph
+
+TASK = "Presence, 3x3"
+
+
+def estimate(metric, p=None, **more):
+    about = None if p is None else Reference(mean=0.0, low=-4.0, high=4.0, p_value=p, method="m")
+    return Estimate(**{"metric": metric, "task": TASK, "unit": "points", "n": 100, "reference": about, **more})
+
+
+@pytest.fixture
+def spatial(report):
+    def make(label, p):
+        return replace(report, outcomes=[o for o in report.outcomes if False], estimates=[
+            estimate("spatial_cochran_q", 0.0001, value=35.0, unit="chi2"),
+            estimate("spatial_pattern", p, label=label, unit=""),
+            estimate("spatial_centre_border", 0.01, value=23.5, low=18.0, high=28.7),
+            estimate("spatial_top_bottom", 1.0, value=2.0, low=-4.0, high=8.0),
+            *(estimate(m, value=50.0 + c, cell=divmod(c, 3))
+              for m in ("spatial_hit_rate", "spatial_accuracy") for c in range(9)),
+        ])  # fmt: skip
+
+    return make
+
+
+def test_a_pattern_is_said_in_words_with_its_largest_difference(spatial):
+    said = paragraph(spatial("centre", 0.002))
+    assert "answers are best in the pattern centre (p = 0.002)" in said
+    assert "the centre less the border is +23.5 points (95 % interval +18.0 to +28.7)" in said.replace(
+        "18.0 to 28.7", "+18.0 to +28.7"
+    )
+    assert "chi2" not in said
+
+
+def test_no_pattern_is_no_proof_of_none_and_another_is_called_no_simple_one(spatial):
+    assert "not proof that there is none (p = 0.400)" in paragraph(spatial("none", 0.4))
+    assert "in no simple pattern" in paragraph(spatial("other", 0.01))
+
+
+def test_the_top_of_the_page_has_the_pattern_and_the_map_in_front(spatial):
+    made = spatial("centre", 0.002)
+    assert [e.metric for e in _spatial.headline(made)] == ["spatial_pattern", "spatial_centre_border"]
+    page = html.page(made)
+    assert "<dd>centre" in page.replace("\n", "")
+    front, _, rest = page.partition("<details><summary>1 more maps")
+    assert "Right answers, by cell" in front and "Yes where the thing is there" in rest
+
+
+def test_the_card_holds_numbers_and_not_a_word_without_one(spatial, tmp_path):
+    text = card.write(spatial("centre", 0.002), folder=tmp_path)[0].read_text()
+    assert "spatial_centre_border" in text and "value: 23.5" in text and "type: spatial_pattern" not in text
+
+
+def test_the_map_of_luck_has_the_scale_of_the_map_beside_it(spatial):
+    made = spatial("centre", 0.002)
+    flat = [estimate("spatial_accuracy_of_luck", value=54.0, cell=divmod(c, 3)) for c in range(9)]
+    found = {m.metric: m for m in _maps.maps(replace(made, estimates=[*made.estimates, *flat]))}
+    assert sorted(found["spatial_accuracy_of_luck"].beside) == [50.0 + c for c in range(9)]
+    assert (found["spatial_accuracy"].row_label, found["spatial_accuracy"].column_label) == ("row", "column")

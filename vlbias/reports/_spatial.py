@@ -1,0 +1,102 @@
+"""Reads what a run over the cells of an image found: its pattern, the largest planned difference, the first map."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from vlbias.estimates import Estimate
+from vlbias.reports import Report
+from vlbias.reports._reading import interval, number, p_value
+from vlbias.reports._text import clean
+
+FIRST_MAPS = (
+    "detection_accuracy",
+    "canvas_loss",
+    "needle_exact_at",
+    "spatial_accuracy",
+    "spatial_accuracy_of_luck",
+)
+SIDES = MappingProxyType(
+    {
+        "centre_border": ("the centre", "the border"),
+        "top_bottom": ("the top", "the bottom"),
+        "left_right": ("the left", "the right"),
+        "first_last": ("the first cell", "the last cell"),
+        "checkerboard": ("even cells", "odd cells"),
+    }
+)
+FIRST_PATTERNS = ("detection_pattern", "canvas_pattern", "needle_pattern", "spatial_pattern")
+LEANING = "spatial_leaning_pattern"
+MOST_SAID = 3
+
+
+def patterns(report: Report) -> list[Estimate]:
+    """The patterns of the quantity that the run is about, one per way of asking; empty where it has no cells."""
+    for name in FIRST_PATTERNS:
+        if found := [e for e in report.estimates if e.metric == name and e.label is not None]:
+            return found
+    return []
+
+
+def sentences(report: Report) -> list[str]:
+    """Where answers are best, by how much, and where yes is said most, for each way of asking."""
+    found = [_said(e, largest(report, e)) for e in patterns(report)[:MOST_SAID]]
+    leaning = [e for e in report.estimates if e.metric == LEANING and e.label not in (None, "none")]
+    return (
+        found
+        + [
+            f"{clean(e.task, 60)}: yes, whatever is there, is said in the pattern {e.label} ({_p(e)})." for e in leaning
+        ][:MOST_SAID]
+    )
+
+
+def headline(report: Report) -> list[Estimate]:
+    """Pattern and largest planned difference of the first two ways of asking."""
+    found: list[Estimate] = []
+    for e in patterns(report)[:2]:
+        difference = largest(report, e)
+        found += [e] if difference is None else [e, difference]
+    return found
+
+
+def largest(report: Report, pattern: Estimate) -> Estimate | None:
+    """The planned difference between sides that is farthest from 0 in its own standard errors, of the same task."""
+    prefix = pattern.metric.removesuffix("pattern")
+    names = {prefix + side for side in SIDES}
+    found = [e for e in report.estimates if e.metric in names and e.task == pattern.task and e.value is not None]
+    return max(found, key=_strength, default=None)
+
+
+def order_of_map(metric: str) -> int:
+    """The place of a metric's map on the page; those that lead come first."""
+    return FIRST_MAPS.index(metric) if metric in FIRST_MAPS else len(FIRST_MAPS)
+
+
+def _said(pattern: Estimate, difference: Estimate | None) -> str:
+    task = "" if pattern.task == "all" else f"{clean(pattern.task, 60)}: "
+    if pattern.label == "none":
+        found = "no pattern of places was found, which is not proof that there is none"
+    elif pattern.label == "other":
+        found = "places differ, in no simple pattern"
+    else:
+        found = f"answers are best in the pattern {clean(pattern.label or '', 30)}"
+    text = f"{task}{found} ({_p(pattern)})"
+    return f"{text[0].upper()}{text[1:]}{'' if difference is None else '; ' + _differ(difference)}."
+
+
+def _differ(e: Estimate) -> str:
+    one, other = next(sides for name, sides in SIDES.items() if e.metric.endswith(name))
+    size = f"{one} less {other} is {number(e.value, e.unit, signed=True)} {clean(e.unit, 20)}"
+    return size if e.low is None else f"{size} ({100 * e.confidence:.0f} % interval {interval(e)})"
+
+
+def _p(e: Estimate) -> str:
+    p = p_value(e)
+    return f"p {p if p.startswith('<') else '= ' + p}" if p != "–" else "not tested"
+
+
+def _strength(e: Estimate) -> float:
+    value = abs(e.value or 0.0)
+    if e.low is None or e.high is None or e.high <= e.low:
+        return value * 1e-6
+    return value / (e.high - e.low)
