@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from vlbias import cli, order_page, session
 from vlbias import config as configs
@@ -32,9 +33,14 @@ def test_every_figure_has_a_row_and_what_reaches_its_goal_is_counted() -> None:
     page = order_page.page(made, [], command="vlbias recovery --seeds 400")
     covered = sum(rate.covered is not None for rate in made)
     alarms = sum(rate.is_false_alarm for rate in made)
-    assert "`vlbias recovery --seeds 400`" in page and "outside" not in page
-    assert f"Of {covered} shares inside, {covered} lie in 93 to 97 %." in page
-    assert f"Of {alarms} false-alarm rates, {alarms} lie in 3 to 7 %." in page
+    assert "`vlbias recovery --seeds 400`" in page and "outside:" not in page
+    by_chance = 100 * sum(stats.binom.pmf(k, 400, 0.95) for k in range(401) if not 372 <= k <= 388)
+    assert (
+        f"Of {covered} shares inside, {covered} lie in 93 to 97 % (of true 95 %, chance puts {by_chance:.2g} %" in page
+    )
+    assert (
+        f"Of {alarms} false-alarm rates, {alarms} lie in 3 to 7 % (of true 5 %, chance puts {by_chance:.2g} %" in page
+    )
     assert sum(line.startswith("| ") for line in page.splitlines()) == len(made) + 3  # three heads
     assert "95.0 (92.4 to 96.7)" in page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -67,8 +68,16 @@ def _verdict(rates: Sequence[Rate]) -> list[str]:
         low, high = goal
         outside = [f"- {_name(rate)}: {100 * share:.1f} %" for rate, share in found if not low <= share <= high]
         told = f"Of {len(found)} {what}, {len(found) - len(outside)} lie in {100 * low:g} to {100 * high:g} %"
+        told += f" (of true {100 * (low + high) / 2:g} %, chance puts {_by_chance(goal, rates[0].n):.2g} % outside)"
         out += [f"{told}; outside:", "", *outside, ""] if outside else [f"{told}.", ""]
     return out
+
+
+def _by_chance(goal: tuple[float, float], n: int) -> float:
+    """How often, in percent, `n` seeds count a rate outside the goal that is truly in its middle."""
+    low, high = goal
+    seen = stats.binom(n, (low + high) / 2)
+    return float(100 * (seen.cdf(math.ceil(low * n - 1e-9) - 1) + seen.sf(math.floor(high * n + 1e-9))))
 
 
 def _name(rate: Rate) -> str:
