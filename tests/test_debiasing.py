@@ -195,6 +195,9 @@ def test_methods_are_named_with_their_options() -> None:
     one, two = arms.load_all("pride:per_slot=false,permute:over=options:rule=random:k=3")
     assert one.method == pride.PriDe(per_slot=False) and one.shape == "after"
     assert (two.method.over, two.method.rule, two.method.k) == ("options", "random", 3)
+    for name in ("contextual", "vdd"):
+        assert arms.load(f"{name}:content_free=none").method.fills == ("none",)
+        assert arms.load(f"{name}:content_free=none+unknown:where=all").method.fills == ("none", "unknown")
     with pytest.raises(UnknownName, match="unknown correction .prid.; did you mean pride"):
         arms.load("prid")
     with pytest.raises(BadInput, match="each method once"):

@@ -25,6 +25,15 @@ def one_of(method: str, option: str, value: object, *, known: Iterable[str]) -> 
         raise BadInput(f"{method}: {option}={value!r}; {nearest(str(value), words)}")
 
 
+def several_of(method: str, option: str, value: object, *, known: Iterable[str]) -> tuple[str, ...]:
+    """The words of a text that joins them by "+", each among the known ones; `none` reads as a word and as no value."""
+    words = list(known)
+    given = tuple(str("none" if value is None else value).split("+"))
+    for word in given:
+        one_of(method, option, word, known=words)
+    return given
+
+
 def at_least(method: str, option: str, value: float, *, low: float) -> None:
     """Raises BadInput for a number below `low`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= low:

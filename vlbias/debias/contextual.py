@@ -10,7 +10,15 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import needs_fit, needs_logprobs, needs_model, needs_places, one_of, refuse_unknown
+from vlbias.debias._arguments import (
+    needs_fit,
+    needs_logprobs,
+    needs_model,
+    needs_places,
+    one_of,
+    refuse_unknown,
+    several_of,
+)
 from vlbias.debias._content_free import FILLS, MARK_OF, Fill, Where, without_segments
 from vlbias.debias._prior import flag_from_json, looked_up, mean_by_cell, table_from_json
 from vlbias.debias._scores import asked_for, cell, logprobs, rescored
@@ -25,7 +33,7 @@ SMALLEST = 1e-12
 
 def load(
     *,
-    content_free: str = "template",
+    content_free: str | None = "template",
     where: str = "evidence",
     matrix: str = "diagonal",
     per_slot: bool = True,
@@ -38,9 +46,7 @@ def load(
     segments: the correction is then one per slot. `where=all` blinds every segment.
     """
     refuse_unknown("contextual", load, unknown)
-    fills = tuple(str(content_free).split("+"))
-    for fill in fills:
-        one_of("contextual", "content_free", fill, known=FILLS)
+    fills = several_of("contextual", "content_free", content_free, known=FILLS)
     one_of("contextual", "where", where, known=("evidence", "all"))
     one_of("contextual", "matrix", matrix, known=MATRICES)
     return Contextual(fills=fills, where=where, matrix=matrix, per_slot=per_slot)  # type: ignore[arg-type]

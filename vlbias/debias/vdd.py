@@ -9,7 +9,7 @@ import numpy as np
 
 from vlbias.answers import Answer
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import at_least, needs_logprobs, needs_model, one_of, refuse_unknown
+from vlbias.debias._arguments import at_least, needs_logprobs, needs_model, one_of, refuse_unknown, several_of
 from vlbias.debias._content_free import FILLS, Fill, Where, without_segments
 from vlbias.debias._contrast import merge_contrast
 from vlbias.records import Prompt, Trial
@@ -18,7 +18,12 @@ SHAPE = "before"
 
 
 def load(
-    *, content_free: str = "template", where: str = "evidence", alpha: float = 0.5, beta: float = 0.1, **unknown: object
+    *,
+    content_free: str | None = "template",
+    where: str = "evidence",
+    alpha: float = 0.5,
+    beta: float = 0.1,
+    **unknown: object,
 ) -> VDD:
     """Visual debias decoding; `content_free` is one or more of template, noise, zero, one, mean, none, unknown.
 
@@ -26,9 +31,7 @@ def load(
     `none+unknown` with `where=all`; ours, `template` in place of the evidence, keeps the order of the segments.
     """
     refuse_unknown("vdd", load, unknown)
-    fills = tuple(str(content_free).split("+"))
-    for fill in fills:
-        one_of("vdd", "content_free", fill, known=FILLS)
+    fills = several_of("vdd", "content_free", content_free, known=FILLS)
     one_of("vdd", "where", where, known=("evidence", "all"))
     at_least("vdd", "alpha", alpha, low=0.0)
     at_least("vdd", "beta", beta, low=0.0)
