@@ -65,3 +65,16 @@ def test_the_map_of_luck_has_the_scale_of_the_map_beside_it(spatial):
     found = {m.metric: m for m in _maps.maps(replace(made, estimates=[*made.estimates, *flat]))}
     assert sorted(found["spatial_accuracy_of_luck"].beside) == [50.0 + c for c in range(9)]
     assert (found["spatial_accuracy"].row_label, found["spatial_accuracy"].column_label) == ("row", "column")
+
+
+def test_relations_lead_with_sets_and_pairs_and_not_with_what_has_the_least_p(report):
+    found = [
+        estimate("relation_template_spread", 0.001, value=3.0),
+        estimate("relation_accuracy", value=70.0, task="binary"),
+        estimate("relation_set_accuracy", value=40.0, low=30.0, high=50.0, task="captions"),
+    ]
+    made = replace(report, outcomes=[], estimates=found)
+    assert [e.metric for e in _spatial.leading(made)] == ["relation_set_accuracy", "relation_accuracy"]
+    said = paragraph(made)
+    assert "All images of the same things right, captions: 40.0 points (95 % interval 30.0 to 50.0)." in said
+    assert "Spread over wordings" not in said

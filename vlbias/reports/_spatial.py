@@ -26,6 +26,17 @@ SIDES = MappingProxyType(
     }
 )
 FIRST_PATTERNS = ("detection_pattern", "canvas_pattern", "needle_pattern", "spatial_pattern")
+LEADING = (
+    "relation_set_accuracy",
+    "relation_pair_accuracy",
+    "relation_accuracy",
+    "rotation_accuracy",
+    "rotation_kappa",
+    "rotation_consistency",
+    "needle_exact",
+    "needle_hit_rate",
+    "needle_false_alarm_rate",
+)
 LEANING = "spatial_leaning_pattern"
 MOST_SAID = 3
 
@@ -51,11 +62,20 @@ def sentences(report: Report) -> list[str]:
 
 
 def headline(report: Report) -> list[Estimate]:
-    """Pattern and largest planned difference of the first two ways of asking."""
+    """Pattern and largest planned difference of the first two ways of asking, and what leads without a pattern."""
     found: list[Estimate] = []
     for e in patterns(report)[:2]:
         difference = largest(report, e)
         found += [e] if difference is None else [e, difference]
+    return [*found, *leading(report)]
+
+
+def leading(report: Report) -> list[Estimate]:
+    """The numbers that sum up relations, rotations and needles, each over all ways of asking where it is."""
+    found = []
+    for name in LEADING:
+        known = [e for e in report.estimates if e.metric == name and e.value is not None and e.slot is e.cell is None]
+        found += sorted(known, key=lambda e: e.task != "all")[:1]
     return found
 
 

@@ -73,7 +73,7 @@ def headline(report: Report) -> list[Estimate]:
     """The few numbers that stand large at the top."""
     names = ("accuracy", "accuracy_head_minus_middle", "accuracy_neighbour_minus_middle", "accuracy_range")
     curve = [e for e in _present(report, names) if e.value is not None]
-    return curve or spatial.headline(report) or reading.of_order(report)[:4]
+    return curve or spatial.headline(report)[:4] or reading.of_order(report)[:4]
 
 
 def maps(report: Report) -> list[dict[str, Any]]:
