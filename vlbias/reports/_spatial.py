@@ -74,7 +74,8 @@ def leading(report: Report) -> list[Estimate]:
     """The numbers that sum up relations, rotations and needles, each over all ways of asking where it is."""
     found = []
     for name in LEADING:
-        known = [e for e in report.estimates if e.metric == name and e.value is not None and e.slot is e.cell is None]
+        here = [e for e in report.estimates if e.metric == name and e.value is not None]
+        known = [e for e in here if e.slot is None and e.cell is None]
         found += sorted(known, key=lambda e: e.task != "all")[:1]
     return found
 

@@ -41,9 +41,8 @@ def sentences(report: Report) -> list[str]:
         found = spatial.sentences(report)
     else:
         tested = [e for e in of_order(report) if e.reference is not None and e.reference.p_value is not None]
-        found = [_tested(e) for e in (spatial.leading(report) or tested)[:MOST_SAID]] or [
-            "No effect of order could be measured."
-        ]
+        shown = spatial.leading(report) or tested
+        found = [_tested(e) for e in shown[:MOST_SAID]] or ["No effect of order could be measured."]
     return [s for s in [_asked(report), *found, _failed(report), _limits(report)] if s]
 
 
@@ -69,9 +68,8 @@ def _tested(e: Estimate) -> str:
     """One number of a run without a curve, with what it would be without an effect of order."""
     bounds = f"{100 * e.confidence:.0f} % interval {interval(e)}" if e.low is not None else f"interval {interval(e)}"
     p = p_value(e)
-    return (
-        f"{full_title(e)}: {said(e)} ({bounds}{'' if p == '–' else f', p {p}' if p.startswith('<') else f', p = {p}'})."
-    )
+    tested = "" if p == "–" else f", p {p if p.startswith('<') else '= ' + p}"
+    return f"{full_title(e)}: {said(e)} ({bounds}{tested})."
 
 
 def _shape(shape: Estimate | None) -> str:
