@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from vlbias import cli, order_page, session
+from vlbias import cli, order_page, recovery, session
 from vlbias import config as configs
+from vlbias.commands import recovery as command
 from vlbias.plan import plan
-from vlbias.recovery import Rate, as_json, cases
+from vlbias.recovery import Case, Rate, as_json, cases
 
 
 def all_rates(inside: int = 380, found: int = 20) -> list[Rate]:
@@ -72,3 +73,30 @@ def test_the_command_writes_the_page_from_kept_rates(tmp_path: Path, believer: P
         cli.main([*words, "--workers", "1"])
     assert not left.value.code
     assert "vlbias recovery --seeds 400" in page.read_text() and "head 3" in page.read_text()
+
+
+def test_a_simulation_that_is_stopped_goes_on_from_the_rates_it_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, made, judge = tmp_path / "rates.json", recovery.rates, [c for c in cases() if c.kind == "judge"][:1]
+    firsts = []
+
+    def stopped(chosen: list[Case], *, seeds: int, first: int = 0, **given: object) -> list[Rate]:
+        firsts.append(first)
+        if len(firsts) == 2:
+            raise KeyboardInterrupt
+        return made(chosen, seeds=seeds, first=first)
+
+    monkeypatch.setattr(recovery, "cases", lambda: judge)
+    monkeypatch.setattr(recovery, "rates", stopped)
+    monkeypatch.setattr(command, "STEP", 2)
+    words = ["recovery", "--seeds", "5", "--rates", str(kept), "-o", str(tmp_path / "page.md"), "--display", "none"]
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    assert [row["n"] for row in json.loads(kept.read_text())] == [2] and not (tmp_path / "page.md").exists()
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    assert not left.value.code and firsts == [0, 2, 2, 4]
+    (row,) = json.loads(kept.read_text())
+    (whole,) = made(judge, seeds=5)
+    assert (row["n"], row["inside"], row["found"]) == (5, whole.inside, whole.found)

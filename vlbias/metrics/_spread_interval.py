@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import optimize
@@ -45,6 +46,7 @@ def limits_above_reference(
     least, most = np.quantile(null_B, [LOW, HIGH])
 
     def limit(level: float) -> float:
+        @cache
         def short(scale: float) -> float:
             return float(np.quantile(size(scale * deviation_D + noise_BD), level)) - observed
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from vlbias.answers import Answer, Outcome
 from vlbias.estimates import Estimate, Reference
@@ -130,7 +130,7 @@ def _home_limits(stuck: Sequence[tuple[str, bool]]) -> tuple[Limits | None, str]
         return None, "not available: one cluster"
     first = sum(at for _, at in stuck)
     alone = n_clusters == n
-    z = float(stats.norm.ppf(0.975)) if alone else t_quantile(n_clusters)
+    z = float(special.ndtri(0.975)) if alone else t_quantile(n_clusters)
     if first in (0, n):
         value, half = _half_log_odds(first, n - first), z * 0.5 * math.sqrt(1 / (first + 0.5) + 1 / (n - first + 0.5))
         return (value - half, value + half), "normal, of the log of the odds; every pair falls on one place"
@@ -157,7 +157,7 @@ def _no_home_field(stuck: Sequence[tuple[str, bool]], *, rng: np.random.Generato
         by_cluster[cluster] += 1 if at else -1
     if len(by_cluster) == len(stuck):
         n, k = len(stuck), min(sum(at for _, at in stuck), sum(not at for _, at in stuck))
-        p_value = float(min(1.0, 2 * stats.binom.cdf(k, n, 0.5) - stats.binom.pmf(k, n, 0.5)))
+        p_value = float(min(1.0, special.bdtr(k, n, 0.5) + (special.bdtr(k - 1, n, 0.5) if k else 0.0)))
         return Reference(mean=0.0, low=0.0, high=0.0, p_value=p_value, method="binomial, mid-p")
     excess_G1 = np.array(list(by_cluster.values()), dtype=np.float64)[:, None]
     null_B = np.abs(sign_flips(excess_G1, rng=rng)[:, 0])
