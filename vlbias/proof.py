@@ -18,6 +18,8 @@ from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, p
 
 METHOD = f"vanilla and corrected swapped within clusters, {PERMUTATIONS} draws; percentile bootstrap over clusters"
 FEWEST_ANSWERED = 0.5
+NO_BOUNDS = (-np.inf, np.inf)
+BOUNDS = {"accuracy": (0.0, 100.0), "gap": (-100.0, 100.0), "head_minus_tail": (-100.0, 100.0)}
 Rows = Sequence[Answer | Failure]
 
 
@@ -121,7 +123,7 @@ def prove(
             method=name,
             n=int(n_G.sum()),
             clusters=len(n_G),
-            changes={s: pair.change(of) for s, of in statistics.items()},
+            changes={s: pair.change(of, bounds=BOUNDS.get(s, NO_BOUNDS)) for s, of in statistics.items()},
             reduction=pair.reduction(statistics["gap"]),
             curve_before=tuple(map(float, sums[0].sum(axis=0) / n_G.sum())),
             curve_after=tuple(map(float, sums[k].sum(axis=0) / n_G.sum())),
@@ -141,15 +143,15 @@ class _Pair:
         moved_BP = swaps_BG @ (b_GP - a_GP)
         self.swapped = ((a_GP.sum(axis=0) + moved_BP) / n_G.sum(), (b_GP.sum(axis=0) - moved_BP) / n_G.sum())
 
-    def change(self, of: Callable[[Floats], Floats]) -> Change:
+    def change(self, of: Callable[[Floats], Floats], *, bounds: tuple[float, float]) -> Change:
         before, after = (float(of(c)) for c in self.curves)
         drawn_a, drawn_b = (of(c) for c in self.drawn)
         null = of(self.swapped[1]) - of(self.swapped[0])
         return Change(
             before=before,
-            before_interval=percentile(drawn_a, before, n_clusters=self.n_clusters),
+            before_interval=percentile(drawn_a, before, n_clusters=self.n_clusters, bounds=bounds),
             after=after,
-            after_interval=percentile(drawn_b, after, n_clusters=self.n_clusters),
+            after_interval=percentile(drawn_b, after, n_clusters=self.n_clusters, bounds=bounds),
             change=after - before,
             change_interval=percentile(drawn_b - drawn_a, after - before, n_clusters=self.n_clusters),
             p_value=p_at_least(np.abs(null), abs(after - before)),
@@ -157,7 +159,7 @@ class _Pair:
         )
 
     def reduction(self, of: Callable[[Floats], Floats]) -> tuple[float, float, float] | None:
-        gap = self.change(of)
+        gap = self.change(of, bounds=NO_BOUNDS)
         low, high = gap.before_interval
         if low <= 0 <= high:
             return None

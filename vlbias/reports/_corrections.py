@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from vlbias.estimates import Change, Estimate, MethodProof, Proof
-from vlbias.reports._draw import PAPER, encoded
+from vlbias.estimates import Estimate, MethodProof, Proof
+from vlbias.reports._draw import encoded
+from vlbias.reports._frontier import frontier
 from vlbias.reports._text import clean, save
 
 Row: TypeAlias = dict[str, Any]
@@ -186,44 +184,6 @@ def _memory(proof: Proof) -> list[str]:
     return [*out, *(f"memory left out: {clean(reason)}" for reason in missing)]
 
 
-def frontier(proof: Proof) -> Figure:
-    """What is left of the gap against accuracy, one numbered dot per method; its area is the cost in passes.
-
-    Methods that come out at the same place share a dot's number. A triangle lowers accuracy; the cross is vanilla.
-    """
-    figure = Figure(figsize=(7.2, 3.8), layout="constrained")
-    axes = figure.subplots()
-    first = proof.methods[0]
-    vanilla = (abs(first.changes["gap"].before), first.changes["accuracy"].before)
-    axes.plot(*vanilla, marker="x", color=PAPER.ink, linestyle="none", label="vanilla: 1", zorder=3)
-    numbers: dict[tuple[int, int], list[str]] = {}
-    for number, m in enumerate(proof.methods, start=1):
-        at = _dot(axes, m, label=f"{number} {clean(m.method, 40)}: {m.cost.passes if m.cost else 1:.3g}")
-        numbers.setdefault((round(at[0] / 1.5), round(at[1] / 1.5)), []).append(str(number))
-    for place, names in numbers.items():
-        at = (1.5 * place[0], 1.5 * place[1])
-        axes.annotate(", ".join(names), at, textcoords="offset points", xytext=(7, 6), color=PAPER.ink, fontsize=9)
-    axes.set_xlabel("gap that is left, points (better: left)")
-    axes.set_ylabel("accuracy, percent (better: up)")
-    axes.set_title("Held-out probes; area: passes; triangle: lowers accuracy", fontsize=9, color=PAPER.quiet)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=8, markerscale=0.5, title="method: passes")
-    return figure
-
-
-def _dot(axes: Axes, m: MethodProof, *, label: str) -> tuple[float, float]:
-    gap, accuracy = m.changes["gap"], m.changes["accuracy"]
-    at = (abs(gap.after), accuracy.after)
-    low, high = _absolute(gap)
-    below, above = (abs(accuracy.after_interval[side] - accuracy.after) for side in (0, 1))
-    colour = PAPER.alone if m.loses_accuracy else PAPER.line
-    axes.errorbar(
-        *at, xerr=[[at[0] - low], [high - at[0]]], yerr=[[below], [above]], color=colour, linewidth=0.8, alpha=0.6
-    )
-    shape = "v" if m.loses_accuracy else "o"
-    axes.scatter(*at, s=24 * (m.cost.passes if m.cost else 1.0), color=colour, alpha=0.6, marker=shape, label=label)
-    return at
-
-
 def write(proof: Proof, *, folder: Path) -> list[Path]:
     """Writes `corrections.json`, `corrections.md` and `frontier.{png,svg}` into `folder`."""
     lines = [markdown(line) for line in table(proof)]
@@ -283,11 +243,3 @@ def _line(m: MethodProof) -> tuple[str, ...]:
         "-" if m.cost is None or m.cost.peak_bytes is None else f"{m.cost.peak_bytes / 1e6:.1f} MB",
         verdict(m),
     )
-
-
-def _absolute(gap: Change) -> tuple[float, float]:
-    """The interval of a gap's size."""
-    low, high = gap.after_interval
-    sizes = sorted((abs(low), abs(high)))
-    at = abs(gap.after)
-    return min(at, 0.0 if low <= 0 <= high else sizes[0]), max(at, sizes[1])
