@@ -20,8 +20,8 @@ def counts(answers: Sequence[Answer]) -> Floats:
     """Sums over the answers of each cluster, [cluster, channel, place].
 
     The channels are right answers with gold at a place, answers with gold there, and choices of the place. Where every
-    answer has log-probabilities, two for each tenth of probability follow: the number of answers that give the place
-    so much, and the sum of the probability less gold (1 or 0).
+    answer has log-probabilities, two for each tenth of probability that some answer gives follow: the number of answers
+    that give the place so much, for all tenths, and then the sum of the probability less gold (1 or 0).
     """
     n_places = answers[0].asked.n_options
     scored = all(_has_scores(answer) for answer in answers)
@@ -38,6 +38,8 @@ def counts(answers: Sequence[Answer]) -> Floats:
             tenth_P = np.minimum(share_P * BINS, BINS - 1).astype(np.intp)
             row_CP[3 + tenth_P, place_P] = 1
             row_CP[3 + BINS + tenth_P, place_P] = share_P - (place_P == gold)
+    tenths = 3 + np.flatnonzero(row_NCP[:, 3 : 3 + BINS].any(axis=(0, 2)))
+    row_NCP = row_NCP[:, [RIGHT, GOLD, CHOSEN, *tenths, *(tenths + BINS)]]
     cluster_N: Ints = np.unique([a.asked.cluster_id for a in answers], return_inverse=True)[1].reshape(-1)
     table_GCP = np.zeros((int(cluster_N.max()) + 1, *row_NCP.shape[1:]))
     np.add.at(table_GCP, cluster_N, row_NCP)
@@ -111,7 +113,7 @@ def root_mean_square(deviation_BP: Floats) -> Floats:
 def ece(sums_BCP: Floats) -> Floats:
     """The classwise expected calibration error, a class being a place, in points (Kull et al. 2019, equation 3)."""
     n_B, n_places = sums_BCP[:, CHOSEN].sum(axis=1), sums_BCP.shape[2]
-    return np.asarray(100 * np.abs(sums_BCP[:, 3 + BINS :]).sum(axis=(1, 2)) / (n_places * n_B))
+    return np.asarray(100 * np.abs(_tenths(sums_BCP)[1]).sum(axis=(1, 2)) / (n_places * n_B))
 
 
 def gap_deviation(sums_BCP: Floats) -> Floats:
@@ -120,7 +122,7 @@ def gap_deviation(sums_BCP: Floats) -> Floats:
     In points, each weighted by its share of the answers and places, so that their absolute values sum to what is left
     of the calibration error once each tenth is recalibrated without a look at places.
     """
-    n_BTP, gap_BTP = sums_BCP[:, 3 : 3 + BINS], sums_BCP[:, 3 + BINS :]
+    n_BTP, gap_BTP = _tenths(sums_BCP)
     one_P = np.ones(sums_BCP.shape[2])  # a product sums a few places much faster than sum(axis=2)
     n_BT = n_BTP @ one_P
     mean_BT = (gap_BTP @ one_P) / np.where(n_BT > 0, n_BT, 1.0)
@@ -137,6 +139,12 @@ def absolute_sum(deviation_BD: Floats) -> Floats:
 rstd = Spread(deviation=recall_deviation, size=root_mean_square)
 kl = Spread(deviation=share_deviation, size=divergence)
 ece_of_places = Spread(deviation=gap_deviation, size=absolute_sum)
+
+
+def _tenths(sums_BCP: Floats) -> tuple[Floats, Floats]:
+    """The counts and the sums of errors of each tenth and place, [draws, tenth, place] each."""
+    middle = (sums_BCP.shape[1] + 3) // 2
+    return sums_BCP[:, 3:middle], sums_BCP[:, middle:]
 
 
 def _has_scores(answer: Answer) -> bool:

@@ -102,7 +102,7 @@ class ScriptedModel:
         return Fault(kind="memory", reason=f"the script crashes at slot {trial.slot}")
 
     def _refuses(self, trial: Trial) -> bool:
-        return self._luck(trial, "refusal") < self.script.refusals
+        return self.script.refusals > 0 and self._luck(trial, "refusal") < self.script.refusals
 
     def _luck(self, trial: Trial, what: str) -> float:
         """Luck of this trial alone; how a reply is worded follows no rule that the slots share."""
