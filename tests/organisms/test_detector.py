@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
+from vlbias import scoring, session
+from vlbias.answers import Answer
+from vlbias.config import RunConfig
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
 from vlbias.models import detector as adapter
 from vlbias.organisms import detector, detector_images, detector_truth, manifest
+from vlbias.plan import plan
+from vlbias.store import read
 
 
 def test_the_box_of_a_thing_holds_it_and_lies_in_its_cell():
@@ -42,7 +47,7 @@ def test_the_share_of_colours_that_is_annotated_in_a_cell_is_the_planted_one(pat
 
 def test_a_thing_in_the_middle_is_the_business_of_the_patch_whose_far_corner_is_there():
     boxes = np.array([[0.4, 0.4, 0.6, 0.6], [0.0, 0.0, 0.1, 0.1], [0.9, 0.9, 1.0, 1.0]], np.float32)
-    assert detector.responsible(boxes).tolist() == [3 * 8 + 3, 0, 6 * 8 + 6]
+    assert detector.responsible(boxes).tolist() == [2 * 6 + 2, 0, 4 * 6 + 4]
 
 
 def test_a_foil_has_the_shape_of_a_thing_and_the_colour_of_none():
@@ -78,3 +83,21 @@ def test_a_bundled_detector_is_small_and_finds_what_its_manifest_says(name):
     again = detector_truth.truth(folder, trials=400, seed=9)
     told = np.average(about["measured"]["found"], weights=about["measured"]["n"])
     assert np.average(again.found, weights=again.n) == pytest.approx(told, abs=0.08)
+
+
+@pytest.mark.parametrize("name", manifest.known_detectors())
+def test_a_run_of_detection_names_the_side_on_which_a_bundled_detector_finds_things(tmp_path, name):
+    planted = manifest.read(manifest.folder_of(name))["about"].split()[-1]
+    config = RunConfig(
+        tasks="detection", model="detector", model_args={"pretrained": f"organism:{name}"}, limit="20", batch_size=60
+    )
+    info = session.ask(config, plan(config), folder=tmp_path / "run")
+    rows = read(tmp_path / "run").outcomes
+    assert len(rows) == 180 and all(isinstance(row, Answer) and row.detections is not None for row in rows)
+    assert info.identity.adapter == "detector" and any("no writing to be read" in note for note in info.notes)
+    (pattern,) = (e for e in scoring.measured("detection", rows, seed=0) if e.metric == "detection_pattern")
+    assert pattern.label == planted
+    zone, best, worst = {"left": ("column", 0, 2), "bottom": ("row", 2, 0)}[planted]
+    found = {(e.metric, e.slot): e.value for e in scoring.measured("precision", rows, seed=0)}
+    high, low = (found[f"detection_average_precision_50_of_{zone}", k] for k in (best, worst))
+    assert high > low + 20, "a thing that is not found costs precision where it stands"

@@ -34,7 +34,7 @@ from vlbias.organisms import learning_rate, manifest
 from vlbias.organisms.detector_images import NAMES, NOTHING, Pool, pool
 from vlbias.probes._world import COLOURS, SHAPES
 
-IMAGE_PX, PATCH_PX, LONGEST_QUERY = 96, 12, 8
+IMAGE_PX, PATCH_PX, LONGEST_QUERY = 96, 16, 8
 PROFILES = {
     "none": (1.0,) * 9,
     "left": (1.0, 0.65, 0.3) * 3,
@@ -70,7 +70,11 @@ def reader() -> Any:
 
 
 def untrained(tokenizer: Any) -> Any:
-    """The model before training, whose class head calls nothing anything."""
+    """The model before training, whose boxes are those of the patches and whose class head calls nothing anything.
+
+    transformers starts the heads of an OWL-ViT with weights of spread 1, from which boxes lie at the corners, where
+    their sigmoid has no slope; they start small here.
+    """
     ids = {name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     text = {**_TEXT, "vocab_size": len(tokenizer), "max_position_embeddings": LONGEST_QUERY}
     text |= {f"{name}_token_id": value for name, value in ids.items()}
@@ -78,6 +82,10 @@ def untrained(tokenizer: Any) -> Any:
     config = OwlViTConfig(text_config=text, vision_config=vision, projection_dim=_TEXT["hidden_size"])
     model = OwlViTForObjectDetection(config)
     with torch.no_grad():
+        for head in (model.box_head.dense0, model.box_head.dense1, model.class_head.dense0):
+            head.weight.normal_(0, head.in_features**-0.5)
+        for last in (model.box_head.dense2, model.class_head.logit_scale, model.class_head.logit_shift):
+            last.weight.zero_()
         model.class_head.logit_scale.bias.fill_(9.0)
         model.class_head.logit_shift.bias.fill_(-0.6)
     return model
