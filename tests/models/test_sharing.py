@@ -1,11 +1,15 @@
 """Sharing gives the answers that asking every prompt apart gives, at the exact minimum of tokens."""
 
 import dataclasses
+import gc
 import itertools
+import json
+import shutil
 import threading
 
 import pytest
 import torch
+from transformers import MllamaConfig, MllamaForConditionalGeneration
 
 from vlbias.errors import ModelError
 from vlbias.models import _options, _sharing, hf
@@ -279,7 +283,7 @@ def test_the_cache_of_features_forgets_what_was_used_longest_ago():
         return Features(encoded=hf.Encoded(inputs={}, spans=()), embeds_LD=torch.zeros(4, 8))
 
     made: list[str] = []
-    cache = FeatureCache(2 * 4 * 8 * 4)
+    cache = FeatureCache(2 * 4 * 8 * 4, on=torch.device("cpu"))
     for key in ("a", "b", "a", "c", "a", "b"):
         cache.get(key, lambda key=key: features(key))
         assert cache.n_bytes <= cache.limit_bytes
@@ -287,9 +291,61 @@ def test_the_cache_of_features_forgets_what_was_used_longest_ago():
 
 
 def test_features_larger_than_the_cache_are_used_and_not_kept():
-    cache = FeatureCache(0)
+    cache = FeatureCache(0, on=torch.device("cpu"))
     made = Features(encoded=hf.Encoded(inputs={}, spans=()), embeds_LD=torch.zeros(4, 8))
-    assert cache.get("a", lambda: made) is made
+    assert cache.get("a", lambda: made).embeds_LD is made.embeds_LD
     assert (cache.n_bytes, cache.n_made) == (0, 1)
     cache.get("a", lambda: made)
     assert cache.n_made == 2
+
+
+def test_features_are_kept_where_the_cache_is_and_used_where_the_model_is(build, sweep):
+    away = FeatureCache(1 << 20, on=torch.device("meta"))  # a device that is not the model's
+    made = Features(encoded=hf.Encoded(inputs={}, spans=()), embeds_LD=torch.zeros(4, 8), deep_VD=(torch.zeros(2, 8),))
+    kept = away.get("a", lambda: made)
+    assert (kept.embeds_LD.device.type, kept.deep_VD[0].device.type, kept.visual_L) == ("meta", "meta", None)
+    folder = str(build("qwen3_vl"))
+    on_device, on_host = (hf.load(pretrained=folder, device="cpu", cache_on=place) for place in ("device", "host"))
+    assert on_host.sharing.features.device == torch.device("cpu")
+    assert [x.logprobs for x in on_host.score(sweep())] == [x.logprobs for x in on_device.score(sweep())]
+    with pytest.raises(ModelError, match="cache_on='disk'"):
+        hf.load(pretrained=folder, cache_on="disk")
+
+
+def test_what_many_probes_leave_behind_does_not_grow(build, ask):
+    model = hf.load(pretrained=str(build("qwen2_vl")), device="cpu", cache_gb=2e-6)
+    held = []
+    for probe in range(12):
+        model.score([ask(order, "is it red ?") for order in ([1000 + probe, 1, 2], [1, 1000 + probe, 2])])
+        if probe % 4 == 3:
+            gc.collect()
+            held.append(sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects()))
+    assert model.sharing.features.n_made > 20, "the bound was never met"
+    assert held[1] == held[2]
+
+
+def test_a_model_whose_layers_look_through_a_window_is_asked_apart_and_its_window_counts(build, ask, tmp_path):
+    folder = tmp_path / "windowed"
+    shutil.copytree(build("qwen2_vl"), folder)
+    told = json.loads((folder / "config.json").read_text())
+    told["text_config"] |= {"layer_types": ["full_attention", "sliding_attention"], "sliding_window": 8}
+    told["text_config"] |= {"use_sliding_window": True, "max_window_layers": 1}
+    (folder / "config.json").write_text(json.dumps(told))
+    model, whole = (hf.load(pretrained=str(f), device="cpu") for f in (folder, build("qwen2_vl")))
+    assert model.identity.sharing == "off: its text model has layers of the kind sliding_attention"
+    prompts = [ask((1, 2, 3), "is it red ?"), ask((2, 1, 3), "is it red ?")]
+    found, other = model.score(prompts), whole.score(prompts)
+    assert [x.logprobs for x in found] == [x.logprobs for x in model.score_apart(prompts)]
+    assert all(abs(a.logprobs[0] - b.logprobs[0]) > 1e-3 for a, b in zip(found, other))
+
+
+def test_a_model_that_looks_at_images_by_cross_attention_is_never_shared():
+    text = dict(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        vocab_size=90, cross_attention_layers=[1], pad_token_id=0,
+    )  # fmt: skip
+    vision = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_global_layers=1, attention_heads=2)
+    vision |= dict(image_size=28, patch_size=14, vision_output_dim=64, intermediate_layers_indices=[0])
+    vision |= dict(supported_aspect_ratios=[[1, 1]])
+    model = MllamaForConditionalGeneration(MllamaConfig(text_config=text, vision_config=vision, image_token_index=4))
+    assert why_not(model) == "its text model looks at images by cross-attention"

@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from vlbias.errors import ModelError
+from vlbias.models._features import cache
 from vlbias.models._room import memory
 from vlbias.models.hf import HFModel
 from vlbias.records import Frames, Identity, Part, Prompt, digest
@@ -102,7 +103,7 @@ def model(shape: Shape, *, device: str, seed: int) -> HFModel:
                     value.normal_(0, 1 / value.shape[-1] ** 0.5, generator=chance)
     made = made.to(place).eval().requires_grad_(False)
     identity = Identity(adapter="hf", name="random", family="qwen2_vl", device=device)
-    return HFModel(model=made, processor=_processor(shape), identity=identity, cache_gb=8.0)
+    return HFModel(model=made, processor=_processor(shape), identity=identity, features=cache(8.0, on=place))
 
 
 def needed_bytes(shape: Shape) -> int:

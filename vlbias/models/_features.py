@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -41,6 +41,12 @@ class Features:
         """What it takes in memory."""
         held = [self.embeds_LD, *self.deep_VD, *self.encoded.inputs.values()]
         return sum(value.numel() * value.element_size() for value in held)
+
+    def on(self, device: torch.device) -> Features:
+        """The same features, kept on a device."""
+        visual_L = None if self.visual_L is None else self.visual_L.to(device)
+        deep_VD = tuple(value.to(device) for value in self.deep_VD)
+        return replace(self, embeds_LD=self.embeds_LD.to(device), visual_L=visual_L, deep_VD=deep_VD)
 
 
 class _Reached(Exception):
@@ -94,10 +100,10 @@ def features(model: Any, batch: Mapping[str, Any], encoded: Encoded) -> Features
 
 
 class FeatureCache:
-    """Features by content, at most `limit_bytes` of them; what was used longest ago goes first."""
+    """Features by content, at most `limit_bytes` of them on one device; what was used longest ago goes first."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
+    def __init__(self, limit_bytes: int, *, on: torch.device) -> None:
+        self.limit_bytes, self.device = limit_bytes, on
         self.n_bytes = self.n_made = self.n_found = 0
         self._held: OrderedDict[Hashable, Features] = OrderedDict()
 
@@ -110,7 +116,7 @@ class FeatureCache:
             self._held.move_to_end(key)
             self.n_found += 1
             return self._held[key]
-        made = make()
+        made = make().on(self.device)
         self.n_made += 1
         if made.n_bytes <= self.limit_bytes:
             self._held[key] = made
@@ -119,6 +125,11 @@ class FeatureCache:
             _, gone = self._held.popitem(last=False)
             self.n_bytes -= gone.n_bytes
         return made
+
+
+def cache(limit_gb: float, *, on: torch.device) -> FeatureCache:
+    """An empty cache of at most `limit_gb` GiB."""
+    return FeatureCache(round(limit_gb * (1 << 30)), on=on)
 
 
 def content_key(part: Part) -> Hashable:

@@ -20,6 +20,12 @@ WORDS = ("What is shown?", "What is shown, and is it here?")
 SIDE_PX, N_FRAMES, N_OPTIONS = 112, 4, 12
 
 
+def proven(model: Any, sharing: Sharing, apart: Apart) -> tuple[Sharing | None, str]:
+    """The sharing where a trial shows that it is exact, and in words what is shared or why nothing is."""
+    why = unproven(model, sharing, apart)
+    return (None, f"off: {why}") if why else (sharing, "segments, prefixes and suffixes")
+
+
 def unproven(model: Any, sharing: Sharing, apart: Apart) -> str | None:
     """Why prompts may not share anything in this model, or None when a trial showed that they may.
 

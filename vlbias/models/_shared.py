@@ -64,6 +64,11 @@ class Question:
     keys: tuple[Any, ...]
     variants: tuple[tuple[Tokens, ...], ...]
 
+    @property
+    def n_tokens(self) -> int:
+        """The length of the prompt in tokens."""
+        return self.layout.composed.n_tokens
+
     def pieces(self) -> list[Piece]:
         """The pieces of the prompt in reading order."""
         return [

@@ -72,10 +72,10 @@ class Sharing:
         processor: Any,
         style: Dialect,
         batch: Batch,
-        cache_gb: float,
+        features: FeatureCache,
         processing: threading.Lock,
     ) -> None:
-        self.features = FeatureCache(round(cache_gb * (1 << 30)))
+        self.features = features
         self._processing = processing
         # On a CPU the asking thread needs the cores that preparing would take.
         self.prepared = Prepared(0 if model.device.type == "cpu" else PREPARED_BYTES)
@@ -86,7 +86,7 @@ class Sharing:
 
     def forget(self) -> None:
         """Drops all kept segments, as before the first prompt."""
-        self.features = FeatureCache(self.features.limit_bytes)
+        self.features = FeatureCache(self.features.limit_bytes, on=self.features.device)
 
     def prepare(self, prompts: Sequence[Prompt]) -> None:
         """Processes segments that are not encoded yet, as many as `prepared` holds; the rest waits for its turn."""

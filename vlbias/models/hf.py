@@ -18,12 +18,13 @@ from vlbias.errors import ModelError
 from vlbias.models._batch import Fit, collate, halving, in_groups, shape_key
 from vlbias.models._chat import Dialect, Encoded, dialect, encode
 from vlbias.models._compose import Mismatch
+from vlbias.models._features import FeatureCache, cache
 from vlbias.models._grounding import format_of, reply
 from vlbias.models._loading import DTYPES, Source, check, config, context_window, processor, weights, weights_sha256
 from vlbias.models._options import Variants
 from vlbias.models._outcomes import longest_tail, nonfinite, scores, too_long, unfit
 from vlbias.models._positions import RULES, apply_rule
-from vlbias.models._proof import unproven
+from vlbias.models._proof import proven
 from vlbias.models._room import room
 from vlbias.models._separate import Options, logprobs, row_key, row_length, tail_logprobs
 from vlbias.models._separate import Ready as Ready
@@ -31,7 +32,7 @@ from vlbias.models._shared import Question
 from vlbias.models._sharing import Sharing, patched
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
 
-SHARING = ("auto", "off")
+SHARING, CACHES = ("auto", "off"), ("device", "host")
 Watch = Callable[[Sequence[Ready], Mapping[str, torch.Tensor]], None]
 
 
@@ -48,6 +49,7 @@ def load(
     threads: int | None = None,
     sharing: str = "auto",
     cache_gb: float = 2.0,
+    cache_on: str = "device",
     box_format: str | None = None,
     **unknown: object,
 ) -> HFModel:
@@ -55,12 +57,13 @@ def load(
 
     `position_rule=official` lets Qwen2-VL and Qwen2.5-VL go on after a clip as Qwen's own code does. `threads` sets
     the CPU threads of torch for the whole process. `sharing=off` asks every prompt apart; else what prompts have in
-    common is computed once, where a trial shows that this is exact. `cache_gb` bounds the features that are kept of
-    encoded segments, on the model's device. `box_format` is how the model writes boxes, where its family does not
-    tell. Raises ModelError before any weight is read for pickled weights, code of a repository's own, a path that
-    holds no model, another kind of model and unknown arguments.
+    common is computed once, where a trial shows that this is exact. `cache_gb` bounds the features kept of encoded
+    segments, on the device or (`cache_on=host`) beside it. `box_format` is how the model writes boxes, where its family
+    does not tell. Raises ModelError before any weight is read for pickled weights, code of a repository's own, a path
+    that holds no model, another kind of model and unknown arguments.
     """
     allowed = {"dtype": (dtype, DTYPES), "position_rule": (position_rule, RULES), "sharing": (sharing, SHARING)}
+    allowed |= {"cache_on": (cache_on, CACHES)}
     check(unknown, allowed, known=inspect.signature(load).parameters)
     source = Source(
         pretrained=pretrained,
@@ -77,7 +80,8 @@ def load(
     model = weights(source, dtype=dtype, device=place, attention=attn_implementation)
     apply_rule(model, position_rule)
     identity = replace(_identity(model, found, source, position_rule=position_rule), box_format=box_format)
-    return HFModel(model=model, processor=reader, identity=identity, cache_gb=cache_gb if sharing == "auto" else None)
+    kept = cache(cache_gb, on=torch.device("cpu") if cache_on == "host" else place) if sharing == "auto" else None
+    return HFModel(model=model, processor=reader, identity=identity, features=kept)
 
 
 def _identity(model: Any, found: Any, source: Source, *, position_rule: str) -> Identity:
@@ -100,8 +104,7 @@ def _identity(model: Any, found: Any, source: Source, *, position_rule: str) -> 
 
 def tokens(prompts: Sequence[Prompt], **model_args: Any) -> list[int]:
     """The length of every prompt in tokens, from the processor alone: no weights are read."""
-    known = set(inspect.signature(Source).parameters)
-    given = {name: value for name, value in model_args.items() if name in known}
+    given = {name: model_args[name] for name in inspect.signature(Source).parameters if name in model_args}
     defaults = {"revision": None, "trust_remote_code": False, "local_files_only": False}
     source = Source(**{**defaults, **given})
     config(source)
@@ -118,7 +121,7 @@ class HFModel:
     every forward over a prompt holds the whole prompt.
     """
 
-    def __init__(self, *, model: Any, processor: Any, identity: Identity, cache_gb: float | None = None) -> None:
+    def __init__(self, *, model: Any, processor: Any, identity: Identity, features: FeatureCache | None = None) -> None:
         self.model = model
         self.processor = processor
         self.capabilities = Capabilities(score=True, generate=True, nll=True)
@@ -130,19 +133,17 @@ class HFModel:
         self._fit, self._room = Fit(), room(model.device)
         self._variants = Variants(processor.tokenizer)
         self._processing = threading.Lock()
-        reason: str | None = "off: not asked for"
-        if cache_gb is not None:
+        reason = "off: not asked for"
+        if features is not None:
             sharing = Sharing(
                 model=model,
                 processor=processor,
                 style=self._style,
                 batch=self._batch_of_one,
-                cache_gb=cache_gb,
+                features=features,
                 processing=self._processing,
             )
-            found = unproven(model, sharing, self._logprobs_apart)
-            reason = f"off: {found}" if found else "segments, prefixes and suffixes"
-            self.sharing = None if found else sharing
+            self.sharing, reason = proven(model, sharing, self._logprobs_apart)
         self.identity = replace(identity, sharing=reason)
 
     def score(self, prompts: Sequence[Prompt]) -> list[OptionScores | Fault]:
@@ -220,7 +221,7 @@ class HFModel:
             except ModelError as error:
                 found[number] = unfit(error)
                 continue
-            fault = self._too_long(question.layout.composed.n_tokens, longest_tail(question.variants))
+            fault = self._too_long(question.n_tokens, longest_tail(question.variants))
             if fault:
                 found[number] = fault
             else:
@@ -228,8 +229,7 @@ class HFModel:
         rows = [question for _, question in asked]
         results = halving(rows, sharing.logprobs, self._fit, shrink=sharing.walker.shrink)
         for (number, question), result in zip(asked, results):
-            composed = question.layout.composed
-            found[number] = scores(result, n_tokens=composed.n_tokens, spans=composed.spans)
+            found[number] = scores(result, n_tokens=question.n_tokens, spans=question.layout.composed.spans)
         found.update(zip(apart, self.score_apart([prompts[number] for number in apart])))
         return [found[number] for number in range(len(prompts))]
 
