@@ -17,6 +17,7 @@ BOOTSTRAP_DRAWS = 9_999
 PERMUTATIONS = 9_999
 CHUNK_NUMBERS = 2_000_000
 KEPT_NUMBERS = 100_000_000
+CLUSTERS_AT_A_TIME = 128
 ROUNDING = 1e-9
 PERMUTED = f"slots rotated or mirrored within clusters, {PERMUTATIONS} draws, every one where there are fewer"
 
@@ -59,12 +60,10 @@ class Resampling:
         Where M^G combinations are no more than the draws, each is taken once and what was observed is left out, so
         that (1 + b) / (1 + B) is the exact p-value.
         """
-        n_clusters, n_variants, width = table_GMD.shape
-        flat = table_GMD.reshape(n_clusters * n_variants, width)
-        offset_G = n_variants * np.arange(n_clusters, dtype=np.int32)
+        n_clusters, n_variants, _ = table_GMD.shape
         if n_clusters * np.log(n_variants) <= np.log(self._permutations):
             every = np.indices((n_variants,) * n_clusters).reshape(n_clusters, -1).T[1:]
-            return _picked(every + offset_G, flat)
+            return _picked(every, table_GMD)
         key = n_clusters, n_variants
         if key in self._picks:
             picks: Iterator[Whole] | list[Whole] = self._picks[key]
@@ -72,7 +71,7 @@ class Resampling:
             picks = _picks(n_clusters, n_variants, self._permutations, self._rng)
             if n_clusters * self._permutations <= KEPT_NUMBERS:
                 picks = self._picks[key] = list(picks)
-        return np.concatenate([_picked(pick_BG + offset_G, flat) for pick_BG in picks])
+        return np.concatenate([_picked(pick_BG, table_GMD) for pick_BG in picks])
 
     def curves(self, sums_GP: Floats) -> Floats:
         """Sums over clusters, [permutations, P], when the slots of each cluster are rotated or mirrored at random.
@@ -175,12 +174,21 @@ def _sizes(n_clusters: int, draws: int) -> list[int]:
     return [min(step, draws - start) for start in range(0, draws, step)]
 
 
-def _picked(row_BG: Whole, table_RD: Floats) -> Floats:
-    draws, n_clusters = row_BG.shape
-    bounds = np.arange(0, draws * n_clusters + 1, n_clusters, dtype=np.int32)
-    index = row_BG.reshape(-1).astype(np.int32, copy=False)
-    chosen = sparse.csr_array((np.ones(row_BG.size), index, bounds), shape=(draws, len(table_RD)))
-    return np.asarray(chosen @ table_RD)
+def _picked(pick_BG: Whole, table_GMD: Floats) -> Floats:
+    """Sums over clusters of the picked variants, [B, D], some clusters at a time: a small table stays in the cache."""
+    draws, n_variants = len(pick_BG), table_GMD.shape[1]
+    total_BD = np.zeros((draws, table_GMD.shape[2]))
+    for start in range(0, len(table_GMD), CLUSTERS_AT_A_TIME):
+        part_CMD, part_BC = (
+            table_GMD[start : start + CLUSTERS_AT_A_TIME],
+            pick_BG[:, start : start + CLUSTERS_AT_A_TIME],
+        )
+        width = len(part_CMD)
+        index = (part_BC + n_variants * np.arange(width, dtype=np.int32)).astype(np.int32, copy=False).reshape(-1)
+        bounds = np.arange(0, index.size + 1, width, dtype=np.int32)
+        chosen = sparse.csr_array((np.ones(index.size), index, bounds), shape=(draws, width * n_variants))
+        total_BD += chosen @ part_CMD.reshape(width * n_variants, -1)
+    return total_BD
 
 
 def p_at_least(null_B: Floats, observed: float) -> float:
