@@ -63,6 +63,15 @@ def test_the_best_of_methods_that_close_the_gap_alike_is_the_one_with_the_best_a
 def test_curves_over_places_of_options_say_so(proof: Proof) -> None:
     found = panel(replace(proof, position="option place"))
     assert found is not None and "option place 2: 70, then 98" in found.figures[0]
+    assert found.axis == "Accuracy by option place"
+
+
+def test_the_verdict_stands_beside_the_method_and_each_number_once(report, proof: Proof) -> None:
+    page = html.page(replace(report, proof=proof))
+    part = page[page.index('id="corrections"') :]
+    rows = [line for line in part.split("<tr>") if '<th scope="row">pine</th>' in line]
+    assert '<th scope="row">pine</th><td class="words">closes the gap' in rows[0]
+    assert [row.count("<td") for row in rows[:2]] == [6, 6] and "12.3 MB" in rows[1]
 
 
 def test_a_page_shows_the_panel_only_of_a_run_with_corrections_and_escapes_their_names(report, proof: Proof) -> None:

@@ -19,9 +19,13 @@ MOST_CURVES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """What the panel holds: a sentence, the table with its head first, notes, and a small figure per method."""
+    """What the panel holds: a sentence, the table with its head first, notes, and a small figure per method.
+
+    `axis` says what the figures show.
+    """
 
     lead: str
+    axis: str
     table: Sequence[tuple[str, ...]]
     notes: Sequence[str]
     figures: Sequence[Markup]
@@ -33,6 +37,7 @@ def panel(proof: Proof | None) -> Panel | None:
         return None
     return Panel(
         lead=_lead(proof),
+        axis=f"Accuracy by {proof.position}",
         table=corrections.table(proof),
         notes=corrections.notes(proof),
         figures=[

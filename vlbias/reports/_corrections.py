@@ -17,6 +17,7 @@ REDUCTION_GOAL = 0.7
 TIME_GOAL = 1.05  # of a calibration, once fitted
 COLUMNS = (
     "method",
+    "verdict",
     "accuracy",
     "change [95 %]",
     "gap",
@@ -28,7 +29,6 @@ COLUMNS = (
     "tokens",
     "time",
     "memory",
-    "verdict",
 )
 WHY_SHAPE = {
     "after": "it rescales option scores; it reaches what the model adds to options, as a prior over places by slot, "
@@ -230,6 +230,7 @@ def _line(m: MethodProof) -> tuple[str, ...]:
     )
     return (
         clean(m.method, 60),
+        verdict(m),
         f"{accuracy.after:.1f}",
         f"{accuracy.change:+.1f} [{accuracy.change_interval[0]:+.1f}, {accuracy.change_interval[1]:+.1f}]",
         f"{gap.before:.1f}",
@@ -241,5 +242,4 @@ def _line(m: MethodProof) -> tuple[str, ...]:
         "-" if m.cost is None or m.cost.computed is None else f"{m.cost.computed:.3g}",
         "-" if m.cost is None or m.cost.time is None else f"{m.cost.time:.3g}",
         "-" if m.cost is None or m.cost.peak_bytes is None else f"{m.cost.peak_bytes / 1e6:.1f} MB",
-        verdict(m),
     )
