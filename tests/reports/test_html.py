@@ -6,6 +6,7 @@ import pytest
 
 from vlbias.estimates import Estimate, Reference
 from vlbias.reports import figures, html
+from vlbias.reports._verdict import paragraph
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -194,3 +195,9 @@ def test_a_curve_over_places_of_an_image_and_one_over_slots_apart_name_what_they
     apart = [Estimate(metric="preference_index_distance", slot=k, value=30.0 - k, **points) for k in range(2)]
     text = html.page(replace(empty, estimates=(*image, *apart)))
     assert "place of the image 3: 52.0" in text and "slots apart 2: 29.0" in text
+
+
+def test_none_is_said_to_be_shown_and_why_and_not_to_be_nothing_found(report):
+    shape = replace(next(e for e in report.estimates if e.metric == "shape"), label="none", notes=("slots differ, but",))
+    said = paragraph(replace(report, estimates=(shape,)))
+    assert "Shape: none" in said and "shown to differ by less than 5 points (slots differ, but)" in said

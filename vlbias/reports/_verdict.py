@@ -23,7 +23,7 @@ from vlbias.reports._text import model_name
 
 MOST_SAID = 3
 SHAPES = {
-    "none": "no effect of position was found, which is not proof that there is none",
+    "none": "the ends, the middle and the slope are shown to differ by less than 5 points",
     "head": "answers are best when the evidence stands at the head, far from the question",
     "neighbour": "answers are best when the evidence stands next to the question",
     "U": "answers are best at both ends and worst in the middle",
@@ -77,7 +77,7 @@ def _shape(shape: Estimate | None) -> str:
         return "The shape of the effect was not measured."
     meaning = SHAPES.get(shape.label, "")
     sure = "" if shape.value is None else f" (confidence {round(100 * shape.value)} %)"
-    why = f" ({shape.notes[0]})" if shape.label == "undetermined" and shape.notes else ""
+    why = f" ({shape.notes[0]})" if shape.label in ("none", "undetermined") and shape.notes else ""
     return f"Shape: {shape.label}{sure}{': ' + meaning if meaning else ''}{why}."
 
 
