@@ -198,6 +198,8 @@ def test_a_curve_over_places_of_an_image_and_one_over_slots_apart_name_what_they
 
 
 def test_none_is_said_to_be_shown_and_why_and_not_to_be_nothing_found(report):
-    shape = replace(next(e for e in report.estimates if e.metric == "shape"), label="none", notes=("slots differ, but",))
+    shape = replace(
+        next(e for e in report.estimates if e.metric == "shape"), label="none", notes=("slots differ, but",)
+    )
     said = paragraph(replace(report, estimates=(shape,)))
     assert "Shape: none" in said and "shown to differ by less than 5 points (slots differ, but)" in said
