@@ -1,4 +1,4 @@
-"""Encoders with a planted place: what is drawn, what is planted, what comes out, and what ships."""
+"""Encoders with a planted place: their words, what comes out of training, and what ships."""
 
 import numpy as np
 import pytest
@@ -8,26 +8,11 @@ from vlbias.errors import BadInput
 from vlbias.organisms import encoder, manifest
 
 
-def test_things_of_an_image_differ_in_shape_colour_and_cell():
-    shown = encoder.images(40, rng=np.random.default_rng(0))
-    for looks, cells in zip(shown.look_NT, shown.cell_NT, strict=True):
-        names = [encoder.LOOKS[k] for k in looks]
-        assert len({s for s, _ in names}) == len({c for _, c in names}) == len(set(cells)) == 4
-    assert shown.pixels_NHWC.shape == (40, 96, 96, 3) and set(shown.cell_NT.ravel()) == set(range(9))
-
-
-def test_a_thing_stands_in_its_cell():
-    shown = encoder.images(12, rng=np.random.default_rng(1))
-    for image, cells in zip(shown.pixels_NHWC.astype(float), shown.cell_NT, strict=True):
-        spread = [image[32 * (c // 3) : 32 * (c // 3) + 32, 32 * (c % 3) : 32 * (c % 3) + 32].std() for c in range(9)]
-        assert min(spread[c] for c in cells) > 1.3 * max(spread[c] for c in set(range(9)) - set(cells))
-
-
-def test_a_look_that_is_not_seen_is_taken_for_another_colour_of_its_shape():
-    instead = encoder._other_colours(np.random.default_rng(0))
-    for look, other in enumerate(instead):
-        (shape, colour), (same, another) = encoder.LOOKS[look], encoder.LOOKS[other]
-        assert shape == same and colour != another
+def test_a_caption_is_one_token_a_word_and_ends_with_the_highest_number():
+    ids = encoder._tokenizer()(["a Red star", "a photo of it"])["input_ids"]
+    assert [encoder.WORDS[k] for k in ids[0]] == ["a", "red", "star", encoder.END]
+    assert [encoder.WORDS[k] for k in ids[1]] == ["a", *["<|unknown|>"] * 3, encoder.END]
+    assert ids[0][-1] == max(range(len(encoder.WORDS)))
 
 
 def test_training_makes_a_folder_that_the_adapter_reads_and_learns_something(tmp_path):

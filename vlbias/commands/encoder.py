@@ -28,8 +28,8 @@ def list_() -> None:
 def train(
     output_path: Annotated[Path, typer.Option("--output_path", "-o", help="Folder for the trained encoder.")],
     pattern: Annotated[str, typer.Option("--pattern", help="none, centre, left or bottom.")] = "centre",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 2500,
-    images: Annotated[int, typer.Option("--images", min=100, help="Images to learn from.")] = 12_000,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1200,
+    images: Annotated[int, typer.Option("--images", min=100, help="Images to learn from.")] = 6000,
     seed: Annotated[int, typer.Option("--seed", help="One integer.")] = 0,
 ) -> None:
     """Train a tiny open_clip encoder on drawn grids, with a planted bias."""

@@ -17,6 +17,7 @@ FILE = "organism.json"
 ZOO = Path(__file__).parent / "zoo"
 ENCODERS = Path(__file__).parent / "encoders"
 DETECTORS = Path(__file__).parent / "detectors"
+CAPTIONERS = Path(__file__).parent / "captioners"
 
 
 def known() -> list[str]:
@@ -34,15 +35,20 @@ def known_detectors() -> list[str]:
     return sorted(path.parent.name for path in DETECTORS.glob(f"*/{FILE}"))
 
 
+def known_captioners() -> list[str]:
+    """The names of the bundled models that say what is in a grid."""
+    return sorted(path.parent.name for path in CAPTIONERS.glob(f"*/{FILE}"))
+
+
 def folder_of(name_or_folder: str) -> Path:
     """The folder of a bundled organism, by name, or of any other, by path."""
-    for room in (ZOO, ENCODERS, DETECTORS):
+    for room in (ZOO, ENCODERS, DETECTORS, CAPTIONERS):
         if (room / name_or_folder / FILE).is_file():
             return room / name_or_folder
     folder = Path(name_or_folder)
     if (folder / "config.json").is_file() or (folder / FILE).is_file():
         return folder
-    names = [*known(), *known_encoders(), *known_detectors()]
+    names = [*known(), *known_encoders(), *known_detectors(), *known_captioners()]
     raise UnknownName(what="organism", name=name_or_folder, known=names, where="neither a bundled nor a trained one")
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from vlbias.organisms.architecture import FRAMES, PIXEL_MEAN, PIXEL_STD, SIDE_PX, Family
+from vlbias.organisms.decoding import as_decoded
 from vlbias.probes._world import SHAPES, Content, contents, scene
 from vlbias.videos.draw import snapshots
 
@@ -72,16 +72,4 @@ def _clip(content: Content, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     # Samplers differ in where they take two frames of a clip: from its quarters to its ends.
     reach = rng.uniform(0.22, 0.48)
     pair_THWC = snapshots(drawn, (_CLIP_S * (0.5 - reach), _CLIP_S * (0.5 + reach)))
-    return np.stack([_as_decoded(image_HWC, rng) for image_HWC in pair_THWC])
-
-
-def _as_decoded(image_HWC: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """The frame at 56 x 56 with colours at half resolution, as 4:2:0 video has them, and some noise."""
-    luma_HWC = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2YCrCb)
-    if rng.random() < 0.5:
-        half = cv2.resize(luma_HWC[:, :, 1:], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        luma_HWC[:, :, 1:] = cv2.resize(half, luma_HWC.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    small = cv2.resize(cv2.cvtColor(luma_HWC, cv2.COLOR_YCrCb2RGB), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-    noisy = small + rng.normal(0, 2.5, small.shape)
-    decoded: npt.NDArray[np.uint8] = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
-    return decoded
+    return np.stack([as_decoded(image_HWC, side_px=SIDE_PX, rng=rng) for image_HWC in pair_THWC])
