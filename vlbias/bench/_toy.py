@@ -18,6 +18,7 @@ from transformers import (
     Qwen2VLProcessor,
     Qwen2VLVideoProcessor,
 )
+from transformers.initialization import no_init_weights
 
 from vlbias.errors import ModelError
 from vlbias.models._features import cache
@@ -95,12 +96,15 @@ def model(shape: Shape, *, device: str, seed: int) -> HFModel:
             f"{device}, found {there / GIB:.1f} GiB free; choose a smaller --shape or another --device"
         )
     with torch.random.fork_rng(devices=[]), place:
-        made = AutoModelForImageTextToText.from_config(_config(shape), dtype=shape.dtype)
+        with no_init_weights():  # every value is set below, once
+            made = AutoModelForImageTextToText.from_config(_config(shape), dtype=shape.dtype)
         chance = torch.Generator(device=place).manual_seed(seed)
         with torch.no_grad():
-            for value in made.parameters():
+            for name, value in made.named_parameters():
                 if value.dim() > 1:
                     value.normal_(0, 1 / value.shape[-1] ** 0.5, generator=chance)
+                else:
+                    value.fill_(1.0 if name.endswith("weight") else 0.0)
     made = made.to(place).eval().requires_grad_(False)
     identity = Identity(adapter="hf", name="random", family="qwen2_vl", device=device)
     return HFModel(model=made, processor=_processor(shape), identity=identity, features=cache(8.0, on=place))
