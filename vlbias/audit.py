@@ -297,4 +297,5 @@ def _line(e: Estimate) -> str:
     tells_luck = e.reference is not None and ("variance" in e.metric or e.metric == "rule_accuracy")
     luck = f", by luck {e.reference.mean:.2f}" if e.reference and tells_luck else ""
     notes = f"; {'; '.join(e.notes)}" if e.metric == "over_best_rule" else ""
-    return f"{name}: {e.value:.2f} {e.unit}{limits}{luck}{f', p = {p:.4g}' if p is not None else ''} (n = {e.n}){notes}"
+    said = f"{round(e.value, 2) + 0.0:.2f} {e.unit}"  # an error that rounds to nothing has no sign
+    return f"{name}: {said}{limits}{luck}{f', p = {p:.4g}' if p is not None else ''} (n = {e.n}){notes}"
