@@ -49,7 +49,7 @@ def test_the_page_the_figure_and_the_numbers_are_written(runs: Path, tmp_path: P
     page = paths[2].read_text()
     known = [mark for mark in marks if mark.estimate.value is not None]
     assert page.count("<tr>") == len(known) + 1 and page.count("<svg") == 1 and "scripted" in page
-    assert "<li>fill of conflict, fill of judge: the model tells no context window</li>" in page
+    assert "<li>fill in conflict, judge: the model tells no context window</li>" in page
     assert [mark.panel for mark in marks] == ["conflict", "judge", "fill", "fill"]
     assert str(runs) not in page + paths[0].read_text()
     section = paths[3].read_text().splitlines()
@@ -69,7 +69,7 @@ def test_a_model_from_a_folder_is_told_by_its_name_and_a_judge_without_a_verdict
     found = fingerprint.fingerprint(tmp_path)
     assert {(mark.model, mark.panel) for mark in found.marks} == {("Tiny-VL", "judge"), ("Tiny-VL", "fill")}
     text = fingerprint.page(found, "", [])
-    assert "Position fingerprint of Tiny-VL" in text and "judge of judge: no probe has every rotation" in text
+    assert "Position fingerprint of Tiny-VL" in text and "judge in judge: no probe has every rotation" in text
     assert "/data/me" not in text
 
 

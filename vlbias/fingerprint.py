@@ -196,16 +196,15 @@ def page(found: Fingerprint, svg: str, sweeps: Sequence[str]) -> str:
 
 def _unknown(marks: Sequence[Mark]) -> str:
     """What has no value, by reason."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, dict[str, list[str]]] = {}
     for mark in marks:
         if mark.estimate.value is None:
-            reason = "; ".join(mark.estimate.notes) or "no reason was recorded"
-            by_reason.setdefault(reason, []).append(f"{mark.panel} of {_label(mark)}")
+            reason = pathless("; ".join(mark.estimate.notes) or "no reason was recorded")
+            by_reason.setdefault(reason, {}).setdefault(mark.panel, []).append(_label(mark))
     if not by_reason:
         return ""
-    items = "\n".join(
-        f"<li>{html.escape(', '.join(names))}: {html.escape(pathless(why))}</li>" for why, names in by_reason.items()
-    )
+    told = {why: "; ".join(f"{p} in {', '.join(labels)}" for p, labels in of.items()) for why, of in by_reason.items()}
+    items = "\n".join(f"<li>{html.escape(names)}: {html.escape(why)}</li>" for why, names in told.items())
     return f"<h2>Without a value</h2><ul>{items}</ul>"
 
 
