@@ -293,9 +293,8 @@ def _line(e: Estimate) -> str:
     if e.value is None:
         return f"{name}: not available ({'; '.join(e.notes) or e.interval})"
     limits = f" [{e.low:.2f}, {e.high:.2f}]" if e.low is not None and e.high is not None else ""
-    p = e.reference.p_value if e.reference else None
+    tested = f", p = {e.reference.p_value:.4g}" if e.reference and e.reference.p_value is not None else ""
     tells_luck = e.reference is not None and ("variance" in e.metric or e.metric == "rule_accuracy")
     luck = f", by luck {e.reference.mean:.2f}" if e.reference and tells_luck else ""
     notes = f"; {'; '.join(e.notes)}" if e.metric == "over_best_rule" else ""
-    said = f"{round(e.value, 2) + 0.0:.2f} {e.unit}"  # an error that rounds to nothing has no sign
-    return f"{name}: {said}{limits}{luck}{f', p = {p:.4g}' if p is not None else ''} (n = {e.n}){notes}"
+    return f"{name}: {round(e.value, 2) + 0.0:.2f} {e.unit}{limits}{luck}{tested} (n = {e.n}){notes}"
