@@ -321,6 +321,17 @@ def test_a_method_that_answers_nothing_costs_the_others_no_probe(run: Path) -> N
         debiasing.debias(run, "verbalized", fit_share=0.4)
 
 
+def test_what_only_the_loaded_model_tells_is_checked_before_it_is_asked(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script looks at no frames, so there is nothing to noise or to cut."""
+    monkeypatch.setattr(debiasing, "replayed", lambda *_: pytest.fail("the model was asked"))
+    with pytest.raises(
+        NotApplicable, match="(?s)vcd: not applicable: the model sees no frames.*portia: not applicable"
+    ):
+        debiasing.debias(run, "vcd,portia", fit_share=0.4)
+
+
 def test_a_run_without_a_gap_to_compare_is_refused_before_the_model_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

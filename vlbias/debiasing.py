@@ -21,6 +21,7 @@ from vlbias.debias import Setting
 from vlbias.errors import BadInput, ModelError, NotApplicable
 from vlbias.estimates import MethodCost, MethodProof, Proof, RunInfo
 from vlbias.proof import at_places, by_place, complete, gap_weights, prove, unproved
+from vlbias.records import Capabilities
 from vlbias.store import Store, read, read_run
 from vlbias.tryout import Trialled, needs_model, trialled
 
@@ -72,6 +73,11 @@ def setting(run: RunInfo, outcomes: Sequence[Outcome], parts: Split) -> Setting:
         answer_is_segment=any(("asks", "index") in a.asked.factors for a in found),
         options_shown=_style(run) != "cloze",
     )
+
+
+def able(here: Setting, capabilities: Capabilities) -> Setting:
+    """The setting with what only the loaded model tells: whether it writes, and whether it looks at frames."""
+    return replace(here, generates=capabilities.generate, frames=capabilities.needs_frames)
 
 
 def _style(run: RunInfo) -> str | None:
@@ -206,8 +212,12 @@ def _each(
     fitting, held_out = parts.fitting(outcomes), parts.reported(outcomes)
     with at_hand(run, include=include) if needs_model(methods) else nullcontext() as hand:
         if hand is not None:
+            here = able(setting(run, outcomes, parts), hand.asking.model.capabilities)
+            done |= {text: NotApplicable(why) for text, why in arms.refusals(methods, here).items()}
+        able_to = [arm for arm in methods if arm.text not in done]
+        if hand is not None and able_to:
             plain = replayed(hand, held_out)
-        for arm in methods:
+        for arm in able_to:
             say(f"{arm.text} ({arm.shape})")
             try:
                 done[arm.text] = trialled(arm, hand, run=run, fitting=fitting, held_out=held_out, seed=seed)
