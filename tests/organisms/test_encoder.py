@@ -1,11 +1,21 @@
 """Encoders with a planted place: their words, what comes out of training, and what ships."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from vlbias.answers import Answer, asked
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
+from vlbias.metrics import spatial
+from vlbias.models import clip
 from vlbias.organisms import encoder, manifest
+from vlbias.probes import grid
+from vlbias.prompts import Style, prompt
+from vlbias.run import seen
+from vlbias.strictyaml import parse
+from vlbias.videos.cache import FrameCache
 
 
 def test_a_caption_is_one_token_a_word_and_ends_with_the_highest_number():
@@ -38,3 +48,35 @@ def test_a_bundled_encoder_is_small_and_is_what_its_manifest_says(name):
     again = encoder.truth(folder, trials=400, seed=9)
     told = np.average(about["measured"]["pooled"], weights=about["measured"]["n"])
     assert np.average(again.pooled, weights=again.n) == pytest.approx(told, abs=0.1)
+
+
+SUITE = """
+name: tiny
+kind: grid
+version: 1
+description: x
+licence: x
+asks: choice
+source: {drawn: {items: 24, seed: 3, size_px: [192, 192], distractors: 3}}
+"""
+
+
+@pytest.mark.parametrize("name", manifest.known_encoders())
+def test_the_grid_finds_what_was_planted_in_the_pooled_feature_and_nothing_in_the_patches(name, tmp_path):
+    suite = parse(SUITE, where="x", model=grid.Suite)
+    trials = list(grid.trials(grid.probes(suite, folder=Path()), suite=suite, seed=1))
+    with FrameCache(tmp_path, num_frames=1) as reader:
+        prompts = [prompt(t, seen(t, reader), Style()) for t in trials]
+    found = {}
+    for pooling in clip.POOLINGS:
+        model = clip.load(pretrained=str(manifest.folder_of(name)), pooling=pooling)
+        rows = [
+            Answer(asked=asked(t), chosen=t.option_order[int(np.argmax(one.logprobs))], logprobs=one.logprobs,
+                   level="exact", reply=None, audit=None)
+            for t, one in zip(trials, model.score(prompts), strict=True)
+        ]  # fmt: skip
+        found[pooling] = {e.metric: e for e in spatial.measure(rows, rng=np.random.default_rng(0)) if e.cell is None}
+    planted = name.removeprefix("clip_")
+    assert found["pooled"]["spatial_pattern"].label == planted
+    assert found["patches"]["spatial_pattern"].label == "none"
+    assert found["patches"]["spatial_cell_variance"].value < 0.1 * found["pooled"]["spatial_cell_variance"].value
