@@ -28,8 +28,8 @@ def list_() -> None:
 def train(
     output_path: Annotated[Path, typer.Option("--output_path", "-o", help="Folder for the trained detector.")],
     pattern: Annotated[str, typer.Option("--pattern", help="none, left or bottom.")] = "left",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 1500,
-    images: Annotated[int, typer.Option("--images", min=10, help="Images to learn from.")] = 6000,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")] = 350,
+    images: Annotated[int, typer.Option("--images", min=10, help="Images to learn from.")] = 2500,
     seed: Annotated[int, typer.Option("--seed", help="One integer.")] = 0,
 ) -> None:
     """Train a tiny OWL-ViT on drawn images, with a planted bias."""

@@ -15,7 +15,6 @@ from vlbias.probes._world import COLOURS
 from vlbias.records import Fault, Frames, Part, Probe, Prompt, Segment, Trial
 
 OVERLAP = 0.5
-_BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,24 +33,24 @@ class Truth:
     seed: int
 
 
-def truth(folder: Path, *, trials: int, seed: int, threshold: float = 0.1) -> Truth:
-    """What the detector in `folder` finds of at least `trials` things, each the look of a fresh drawing."""
+def truth(folder: Path, *, trials: int, seed: int, threshold: float = 0.1, n_images: int = 64) -> Truth:
+    """What the detector in `folder` finds of at least `trials` things, in fresh images, `n_images` at once."""
     rng = np.random.default_rng(seed)
     model = detector.load(pretrained=str(folder), threshold=threshold)
-    hits, counts, false, n_images = np.zeros(SIDE**2), np.zeros(SIDE**2, dtype=int), 0, 0
-    while counts.sum() < trials:
-        images = [drawn(rng=rng) for _ in range(_BATCH)]
+    hits, counts, false, n_false = np.zeros(SIDE**2), np.zeros(SIDE**2, dtype=int), 0, 0
+    while counts.sum() < trials or not counts.all():
+        images = [drawn(rng=rng) for _ in range(n_images)]
         for one, asked in zip(images, _asked(model, images, rng=rng), strict=True):
             for cell, box, best in zip(one.cells, one.boxes_xyxy, asked[:-1], strict=True):
                 counts[cell] += 1
                 hits[cell] += best is not None and overlap(best, box) >= OVERLAP
             false += asked[-1] is not None
-            n_images += 1
+            n_false += 1
     return Truth(
         found=tuple((hits / counts).tolist()),
         n=tuple(int(c) for c in counts),
-        false=false / n_images,
-        n_false=n_images,
+        false=false / n_false,
+        n_false=n_false,
         threshold=threshold,
         seed=seed,
     )
