@@ -2,16 +2,20 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from vlbias import forecast
+from vlbias.cli import app
 from vlbias.config import RunConfig
 from vlbias.estimates import Estimate
 from vlbias.metrics._even_share import above_even
 from vlbias.metrics._order_designs import design
 from vlbias.plan import Plan, plan
+from vlbias.store import read_run
 
 FOUND = {"conflict": "index of preference", "options": "one of 4 places", "images": "over 4 places",
          "placement": "6 placements", "judge": "one of 2 places", "grid": "3x3 cells", "needle": "2x2 cells",
@@ -32,6 +36,12 @@ def points(text: str) -> float:
 def test_what_a_plan_finds_is_said_in_the_words_of_its_kind(suite: str) -> None:
     text = forecast.sentence(planned(suite, "80"), seed=0)
     assert FOUND[suite] in text and 1 < points(text) < 60
+
+
+def test_a_plan_of_another_kind_than_a_sweep_notes_its_sentence() -> None:
+    grid, sweep = planned("grid"), planned("drawn")
+    assert forecast.noted(grid, seed=0).notes == (*grid.notes, f"planned: {forecast.sentence(grid, seed=0)}")
+    assert forecast.noted(sweep, seed=0) == sweep
 
 
 @pytest.mark.parametrize(("suite", "why"), [("canvas", "nats"), ("relations", "each form"), ("rotation", "each form")])
@@ -78,3 +88,12 @@ def test_a_liking_for_a_place_is_found_about_as_often_as_said() -> None:
         first = above_even(Estimate(metric="m"), share_NK, clusters, rng=rng, bounds=(-1.0, 1.0))[0]
         found += first.reference is not None and first.reference.p_value is not None and first.reference.p_value <= 0.05
     assert found >= 24, "99.9 % of a binomial of .8; answers of a clip are independent here, so more is found than said"
+
+
+def test_a_part_of_a_run_notes_what_the_whole_will_find(tmp_path: Path) -> None:
+    for name, shard in (("whole", None), ("part", "0/2")):
+        asked = ["run", "--tasks", "threecell", "--limit", "20", "--model", "scripted", "-o", str(tmp_path / name)]
+        done = CliRunner().invoke(app, [*asked, *(["--shard", shard] if shard else [])])
+        assert done.exit_code == 0, done.output
+    whole, part = (read_run(tmp_path / name).notes for name in ("whole", "part"))
+    assert whole == part and any(note.startswith("planned: with 20 items") for note in whole)

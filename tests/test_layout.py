@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "listing": {"errors", "rooms", "plan"},
     "job": SPEECH
     | {"rooms", "config", "display", "plan", "session", "dryrun", "scoring", "store", "parquet", "reports", "imports"}
-    | {"strictyaml", "probes", "videos", "fingerprint"},
+    | {"strictyaml", "probes", "videos", "fingerprint", "forecast"},
     "attention": {"errors", "records"},
     "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
     "responders": SPEECH | {"rooms", "config", "plan", "session", "store", "scoring"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -28,7 +29,7 @@ def sentence(plan: Plan, *, seed: int) -> str:
 
     Answers are assumed to scatter as those of `power.assumed`; what cannot be assumed is not guessed.
     """
-    told = {name for trial in plan.trials for name, _ in trial.factors} - {"repeat"}
+    told = _told(plan)
     clusters = {trial.probe.cluster_id for trial in plan.trials}
     if len(clusters) < 2:
         return f"no power sentence: {len(clusters)} cluster tells nothing of the scatter between clusters"
@@ -41,6 +42,18 @@ def sentence(plan: Plan, *, seed: int) -> str:
     if n_slots < 3:
         return f"no power sentence: {n_slots} slots have no shape; it needs three"
     return power.sentence(power.assumed(n_slots, seed=seed), _sizes(plan.trials), seed=seed)
+
+
+def noted(plan: Plan, *, seed: int) -> Plan:
+    """The plan with its sentence as a note, for the report; a sweep needs none, as its answers tell more afterwards."""
+    if not _told(plan):
+        return plan
+    return replace(plan, notes=(*plan.notes, f"planned: {sentence(plan, seed=seed)}"))
+
+
+def _told(plan: Plan) -> set[str]:
+    """The factors in which trials differ besides their slot."""
+    return {name for trial in plan.trials for name, _ in trial.factors} - {"repeat"}
 
 
 def _canvas(_: Sequence[Trial], __: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,22 @@ def run(
         if dry_run:
             _print_plan(asked, one, how)
             continue
+        asked = _noted(asked, one, part, include)
         failed |= _measure(one, asked, folder, part, retry_failed, how, command)
     if len(suites) > 1 and part[1] == 1 and not dry_run:
         _fingerprint(root, how)
     if failed:
         raise SystemExit(PARTIAL)
+
+
+def _noted(asked: Plan, one: RunConfig, part: tuple[int, int], include: Sequence[Path]) -> Plan:
+    """The plan of a part, which notes what the whole can find where the kind is no sweep."""
+    if not any(trial.factors for trial in asked.trials):
+        return asked
+    from vlbias import forecast  # noqa: PLC0415  (scipy.stats, which a sweep does without)
+
+    whole = plan(one, include=include) if part[1] > 1 else asked
+    return replace(asked, notes=forecast.noted(whole, seed=one.seed).notes)
 
 
 def _measure(
