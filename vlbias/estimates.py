@@ -126,7 +126,10 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two or more runs compared probe by probe. `curves[r][k]` is the accuracy of run r at slot k, in points."""
+    """Two or more runs compared probe by probe. `curves[r][k]` is the accuracy of run r at slot k, in points.
+
+    `grid_rc` is the number of rows and columns where the slots are the cells of an image, in raster order.
+    """
 
     runs: tuple[str, ...]
     suite_sha256: str
@@ -136,6 +139,7 @@ class Comparison:
     curves: tuple[tuple[float, ...], ...]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
+    grid_rc: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

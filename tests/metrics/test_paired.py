@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,19 @@ def test_context_that_costs_accuracy_is_found_and_one_that_does_not_is_not(answe
 def test_without_answers_alone_there_is_nothing_to_pair(answers_of):
     (found, *_) = paired.measure(answers_of(np.ones((6, 3))), rng=np.random.default_rng(0))
     assert found.value is None and "without context" in found.notes[0]
+
+
+def test_runs_over_the_cells_of_an_image_are_compared_by_its_sides_and_not_by_head_and_neighbour():
+    def cells(seed, curve):
+        rows = run(np.random.default_rng(seed), curve)
+        return [replace(r, asked=replace(r.asked, factors=(("grid", "3x3"),))) for r in rows]
+
+    left, flat = cells(0, [0.9, 0.6, 0.4] * 3), cells(1, [0.6] * 9)
+    comparison = paired.compare([(info("a"), left), (info("b"), flat)], rng=np.random.default_rng(0))
+    found = {d.estimate.metric: d for d in comparison.differences}
+    assert comparison.grid_rc == (3, 3) and not any("head" in metric for metric in found)
+    assert found["spatial_left_right"].p_value < 0.01 and found["spatial_left_right"].estimate.low > 30
+    assert found["spatial_top_bottom"].p_value > 0.05
+    plain = run(np.random.default_rng(0), FLAT)
+    again = paired.compare([(info("a"), plain), (info("b"), plain)], rng=np.random.default_rng(0))
+    assert again.grid_rc is None and any("head" in d.estimate.metric for d in again.differences)

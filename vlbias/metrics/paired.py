@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
 
-from vlbias.answers import Answer, Failure, Outcome, slots
+from vlbias.answers import Answer, Failure, Outcome, Tally, slots
 from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Difference, Estimate, RunInfo
 from vlbias.metrics._blocks import Floats, blocks, by_task, cluster_sums, right_points, rows
@@ -26,6 +26,7 @@ from vlbias.metrics._resample import (
     sign_flips,
     variant_sums,
 )
+from vlbias.metrics._spatial_contrasts import contrast_rows as cell_rows
 
 Run: TypeAlias = tuple[RunInfo, Sequence[Outcome]]
 Statistic: TypeAlias = Callable[[Floats], Floats]
@@ -59,6 +60,7 @@ def compare(runs: Sequence[Run], *, rng: np.random.Generator) -> Comparison:
 
     The test swaps the runs within clusters (a sign flip of the cluster's differences where the statistic is linear)
     and is two-sided. Intervals resample clusters. P-values are adjusted over the pairs of each metric (Holm 1979).
+    Where the slots are the cells of an image, its planned contrasts are compared in place of head and neighbour.
     Runs of different suites or numbers of slots raise BadInput.
     """
     n_slots = _checked(runs)
@@ -69,10 +71,12 @@ def compare(runs: Sequence[Run], *, rng: np.random.Generator) -> Comparison:
         raise BadInput(
             f"compare: {len(cluster_ids)} probes of {n_clusters} clusters are complete in all runs, needs two"
         )
+    grid_rc = _grid(kept, n_slots)
+    statistics = _statistics(n_slots) if grid_rc is None else _cell_statistics(grid_rc)
     sums, names = [t.sums() for t in tables], _names([info for info, _ in runs])
     found = []
     for a, b in combinations(range(len(runs)), 2):
-        pair = _pair(sums[a][0], sums[b][0], sums[a][1], rng=rng)
+        pair = _pair(sums[a][0], sums[b][0], sums[a][1], statistics=statistics, rng=rng)
         found += [replace(d, first=names[a], second=names[b]) for d in pair]
     return Comparison(
         runs=names,
@@ -83,6 +87,7 @@ def compare(runs: Sequence[Run], *, rng: np.random.Generator) -> Comparison:
         curves=tuple(tuple(float(v) for v in t.values_NP.mean(axis=0)) for t in tables),
         differences=tuple(_holm(found)),
         notes=notes,
+        grid_rc=grid_rc,
     )
 
 
@@ -136,7 +141,26 @@ def _statistics(n_slots: int) -> dict[str, Statistic]:
     return found
 
 
-def _pair(a_GP: Floats, b_GP: Floats, n_G: Floats, *, rng: np.random.Generator) -> list[Difference]:
+def _grid(runs: Sequence[Sequence[Outcome]], n_slots: int) -> tuple[int, int] | None:
+    """The rows and columns of the image, where all rows tell the same and its cells are the slots."""
+    told = {dict(o.asked.factors).get("grid") for run in runs for o in run if not isinstance(o, Tally)}
+    name = told.pop() if len(told) == 1 else None
+    if name is None:
+        return None
+    n_rows, n_columns = (int(part) for part in name.split("x"))
+    return (n_rows, n_columns) if n_rows * n_columns == n_slots else None
+
+
+def _cell_statistics(grid_rc: tuple[int, int]) -> dict[str, Statistic]:
+    found: dict[str, Statistic] = {"accuracy": lambda curve: np.asarray(curve.mean(axis=-1))}
+    for name, row in cell_rows(grid_rc).items():
+        found[f"spatial_{name}"] = lambda curve, row=row: np.asarray(curve @ row)  # type: ignore[misc]
+    return found
+
+
+def _pair(
+    a_GP: Floats, b_GP: Floats, n_G: Floats, *, statistics: Mapping[str, Statistic], rng: np.random.Generator
+) -> list[Difference]:
     n_slots, total = a_GP.shape[1], n_G.sum()
     drawn = bootstrap_sums(np.column_stack([a_GP, b_GP, n_G]), rng=rng)
     drawn_a, drawn_b = (drawn[:, k * n_slots : (k + 1) * n_slots] / drawn[:, -1:] for k in (0, 1))
@@ -144,7 +168,7 @@ def _pair(a_GP: Floats, b_GP: Floats, n_G: Floats, *, rng: np.random.Generator) 
     swapped_a, swapped_b = np.split(variant_sums(both_GMK, rng=rng) / total, 2, axis=1)
     curve_a, curve_b = a_GP.sum(axis=0) / total, b_GP.sum(axis=0) / total
     found = []
-    for metric, of in _statistics(n_slots).items():
+    for metric, of in statistics.items():
         first, second = float(of(curve_a)), float(of(curve_b))
         low, high = percentile(of(drawn_a) - of(drawn_b), first - second, n_clusters=len(n_G))
         p = p_at_least(np.abs(of(swapped_a) - of(swapped_b)), abs(first - second))

@@ -49,7 +49,7 @@ def markdown(comparison: Comparison) -> str:
             "## Comparison of runs\n",
             markdown_text(summary(comparison)) + "\n",
             as_markdown(HEADS, difference_rows(comparison)),
-            "Accuracy by slot, points. Slot 1 is the head; the last slot is nearest the question.\n",
+            f"{places(comparison)}.\n",
             as_markdown([markdown_text(h) for h in heads], rows),
         ]
     )
@@ -67,6 +67,7 @@ def page(comparison: Comparison) -> str:
         differences=difference_rows(comparison),
         curve_heads=heads,
         curve=rows,
+        places=places(comparison),
         methods=methods,
     )
 
@@ -85,6 +86,16 @@ def summary(comparison: Comparison) -> str:
 def difference_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """One row per pair and metric; a difference is the first run less the second."""
     return [_row(d) for d in comparison.differences]
+
+
+def places(comparison: Comparison) -> str:
+    """What the slots of the curves are."""
+    if comparison.grid_rc is None:
+        return "Accuracy by slot, points; slot 1 is the head, the last slot is nearest the question"
+    rows, columns = comparison.grid_rc
+    return (
+        f"Accuracy by cell of the image, points; slots are its {rows} x {columns} cells, row by row from the top left"
+    )
 
 
 def curve_rows(comparison: Comparison) -> tuple[Sequence[str], list[tuple[str, ...]]]:
