@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from vlbias.estimates import Change, Estimate, MethodProof
-from vlbias.reports._corrections import verdict
+from vlbias.reports._corrections import in_points, verdict
 
 
 def changed(before: float, after: float, interval: tuple[float, float], p_adjusted: float) -> Change:
@@ -40,3 +40,7 @@ def test_a_gap_of_which_more_than_noise_is_left_is_narrowed_not_closed(proof):
     assert verdict(proof(changed(89, 90, (-1, 3), 0.3), left=12)) == "narrows the gap"
     assert verdict(proof(changed(89, 98, (4.5, 13.9), 0.01), left=6)) == "narrows the gap, raises accuracy"
     assert verdict(proof(changed(89, 90, (-1, 3), 0.3), left=4)) == "closes the gap"
+
+
+def test_a_gap_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [in_points(v) for v in (-0.04, 0.0, -0.06, 12.34)] == ["0.0", "0.0", "-0.1", "12.3"]

@@ -128,6 +128,11 @@ def _of_gap(m: MethodProof) -> str:
     return "no effect on the gap"
 
 
+def in_points(value: float) -> str:
+    """A number with one decimal; what rounds to nothing has no sign."""
+    return f"{round(value, 1) + 0.0:.1f}"
+
+
 def why(method: str, shape: str) -> str | None:
     """Why a method leaves a bias as it is, as far as its make tells."""
     return WHY.get(method.partition(":")[0], WHY_SHAPE.get(shape))
@@ -233,8 +238,8 @@ def _line(m: MethodProof) -> tuple[str, ...]:
         verdict(m),
         f"{accuracy.after:.1f}",
         f"{accuracy.change:+.1f} [{accuracy.change_interval[0]:+.1f}, {accuracy.change_interval[1]:+.1f}]",
-        f"{gap.before:.1f}",
-        f"{gap.after:.1f} [{gap.after_interval[0]:.1f}, {gap.after_interval[1]:.1f}]",
+        in_points(gap.before),
+        f"{in_points(gap.after)} [{', '.join(map(in_points, gap.after_interval))}]",
         reduced,
         flips,
         spread,

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from vlbias.estimates import Carried, Estimate, Likeness, MethodProof, Transfer
-from vlbias.reports._corrections import Row, by_reason, markdown, row, verdict
+from vlbias.reports._corrections import Row, by_reason, in_points, markdown, row, verdict
 from vlbias.reports._draw import PAPER, encoded
 from vlbias.reports._text import clean, save
 
@@ -160,8 +160,8 @@ def _line(one: Carried, proof: MethodProof) -> tuple[str, ...]:
         clean(one.applied_to, 40),
         f"{accuracy.after:.1f}",
         f"{accuracy.change:+.1f} [{accuracy.change_interval[0]:+.1f}, {accuracy.change_interval[1]:+.1f}]",
-        f"{gap.before:.1f}",
-        f"{gap.after:.1f} [{gap.after_interval[0]:.1f}, {gap.after_interval[1]:.1f}]",
+        in_points(gap.before),
+        f"{in_points(gap.after)} [{', '.join(map(in_points, gap.after_interval))}]",
         "-" if proof.reduction is None else f"{100 * proof.reduction[0]:.0f} %",
         verdict(proof),
     )
