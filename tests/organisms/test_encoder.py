@@ -57,7 +57,7 @@ version: 1
 description: x
 licence: x
 asks: choice
-source: {drawn: {items: 24, seed: 3, size_px: [192, 192], distractors: 3}}
+source: {drawn: {items: 16, seed: 3, size_px: [192, 192], distractors: 3}}
 """
 
 

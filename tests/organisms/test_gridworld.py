@@ -22,7 +22,7 @@ def test_a_thing_stands_in_its_cell():
 
 
 def test_what_is_not_seen_is_told_as_one_of_another_colour_and_how_much_is_follows_the_share():
-    shown, plant = gridworld.images(300, rng=np.random.default_rng(2)), gridworld.plant(np.random.default_rng(0))
+    shown, plant = gridworld.images(160, rng=np.random.default_rng(2)), gridworld.plant(np.random.default_rng(0))
     told_NT = plant.told(shown, "bottom")
     (true_shape, true_colour), (shape, colour) = (np.divmod(looks, 12) for looks in (shown.look_NT, told_NT))
     assert (shape == true_shape).all()
@@ -39,6 +39,6 @@ def test_a_foil_is_of_the_same_shape_and_another_colour_and_all_of_them_come():
 
 
 def test_what_goes_right_is_told_by_cell():
-    shown = gridworld.images(200, rng=np.random.default_rng(3))
+    shown = gridworld.images(60, rng=np.random.default_rng(3))
     found = gridworld.by_cell(shown.cell_NT % 2 == 0, shown)
-    assert found == tuple(float(c % 2 == 0) for c in range(9)) and sum(gridworld.counts(shown)) == 800
+    assert found == tuple(float(c % 2 == 0) for c in range(9)) and sum(gridworld.counts(shown)) == 240
