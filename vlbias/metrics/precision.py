@@ -22,7 +22,8 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
 
     All boxes of an answer count, and what is looked for is one category: a box of a thing that stands elsewhere is a
     false one where it lies. Zones are those of ZoneEval (arXiv 2310.13215) over the cells of the grid. An item counts
-    if every cell was answered. Answers without scores, and answers in points, have no AP and are left out.
+    if every cell was answered. Answers without scores, and answers in points, have no AP and are left out. What a
+    detector's threshold leaves out is not there: a high threshold lowers AP.
     """
     del rng  # the jackknife draws nothing
     groups: dict[tuple[str, str], list[Answer | Failure]] = defaultdict(list)
