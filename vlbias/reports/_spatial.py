@@ -56,7 +56,8 @@ def sentences(report: Report) -> list[str]:
     return (
         found
         + [
-            f"{clean(e.task, 60)}: yes, whatever is there, is said in the pattern {e.label} ({_p(e)})." for e in leaning
+            f"{clean(e.task, 60)}: whatever is there, the thing asked for is said to be in the pattern {e.label} ({_p(e)})."
+            for e in leaning
         ][:MOST_SAID]
     )
 
