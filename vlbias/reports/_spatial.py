@@ -53,13 +53,8 @@ def sentences(report: Report) -> list[str]:
     """Where answers are best, by how much, and where yes is said most, for each way of asking."""
     found = [_said(e, largest(report, e)) for e in patterns(report)[:MOST_SAID]]
     leaning = [e for e in report.estimates if e.metric == LEANING and e.label not in (None, "none")]
-    return (
-        found
-        + [
-            f"{clean(e.task, 60)}: whatever is there, the thing asked for is said to be in the pattern {e.label} ({_p(e)})."
-            for e in leaning
-        ][:MOST_SAID]
-    )
+    said = "whatever is there, the thing asked for is said to be in the pattern"
+    return found + [f"{clean(e.task, 60)}: {said} {e.label} ({_p(e)})." for e in leaning[:MOST_SAID]]
 
 
 def headline(report: Report) -> list[Estimate]:
