@@ -1,5 +1,6 @@
 """Captioners of the grid: they see as their processor does, and a run asks of them what their training told."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def test_a_run_scores_captions_as_the_truth_is_measured(trained):
 def test_the_truth_is_measured_on_fresh_images_and_kept(trained):
     found = captioner.truth(trained, trials=160, seed=1)
     assert sum(found.n) == 160 and len(found.said) == 9 and all(0 <= share <= 1 for share in found.said)
-    captioner.written(trained, found)
+    manifest.measured(trained, asdict(found))
     assert manifest.read(trained)["measured"]["n"] == list(found.n)
 
 
@@ -79,7 +80,7 @@ def test_an_unknown_pattern_is_refused(tmp_path):
         captioner.train(out=tmp_path, pattern="ring", seed=0, steps=1, n_images=1, log=print)
 
 
-@pytest.mark.parametrize("name", manifest.known_captioners())
+@pytest.mark.parametrize("name", manifest.of_places()["captioners"])
 def test_a_bundled_captioner_is_small_and_is_what_its_manifest_says(name):
     folder = manifest.folder_of(name)
     about = manifest.read(folder)
@@ -101,7 +102,7 @@ source: {drawn: {items: 16, seed: 3, size_px: [192, 192], distractors: 3}}
 """
 
 
-@pytest.mark.parametrize("name", manifest.known_captioners())
+@pytest.mark.parametrize("name", manifest.of_places()["captioners"])
 def test_the_grid_finds_what_was_planted_in_a_captioner(name, tmp_path):
     suite = parse(SUITE, where="x", model=grid.Suite)
     trials = list(grid.trials(grid.probes(suite, folder=Path()), suite=suite, seed=1))

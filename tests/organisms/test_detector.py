@@ -1,5 +1,7 @@
 """Detectors with a planted place: what is drawn, what is planted, what comes out, and what ships."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -65,7 +67,7 @@ def test_training_makes_a_folder_that_the_adapter_reads(tmp_path):
     assert adapter.load(pretrained=str(tmp_path / "d")).identity.family == "owlvit"
     found = detector_truth.truth(tmp_path / "d", trials=40, seed=1, n_images=20)
     assert 40 <= sum(found.n) <= 40 + 5 * 20 and found.n_false == 20 and len(found.found) == 9
-    detector_truth.written(tmp_path / "d", found)
+    manifest.measured(tmp_path / "d", asdict(found))
     assert manifest.read(tmp_path / "d")["measured"]["n"] == list(found.n)
 
 
@@ -74,7 +76,7 @@ def test_an_unknown_pattern_is_refused(tmp_path):
         detector.train(out=tmp_path, pattern="ring", seed=0, steps=1, n_images=1, log=print)
 
 
-@pytest.mark.parametrize("name", manifest.known_detectors())
+@pytest.mark.parametrize("name", manifest.of_places()["detectors"])
 def test_a_bundled_detector_is_small_and_finds_what_its_manifest_says(name):
     folder = manifest.folder_of(name)
     about = manifest.read(folder)
@@ -85,7 +87,7 @@ def test_a_bundled_detector_is_small_and_finds_what_its_manifest_says(name):
     assert np.average(again.found, weights=again.n) == pytest.approx(told, abs=0.08)
 
 
-@pytest.mark.parametrize("name", manifest.known_detectors())
+@pytest.mark.parametrize("name", manifest.of_places()["detectors"])
 def test_a_run_of_detection_names_the_side_on_which_a_bundled_detector_finds_things(tmp_path, name):
     planted = manifest.read(manifest.folder_of(name))["about"].split()[-1]
     config = RunConfig(

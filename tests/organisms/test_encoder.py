@@ -1,5 +1,6 @@
 """Encoders with a planted place: their words, what comes out of training, and what ships."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_training_makes_a_folder_that_the_adapter_reads_and_learns_something(tmp
     assert about["command"].startswith("vlbias encoder train -o e --pattern none")
     found = encoder.truth(tmp_path / "e", trials=160, seed=1)
     assert sum(found.n) == 160 and len(found.pooled) == 9 and all(0 <= share <= 1 for share in found.pooled)
-    encoder.written(tmp_path / "e", found)
+    manifest.measured(tmp_path / "e", asdict(found))
     assert manifest.read(tmp_path / "e")["measured"]["n"] == list(found.n)
 
 
@@ -39,7 +40,7 @@ def test_an_unknown_pattern_is_refused(tmp_path):
         encoder.train(out=tmp_path, pattern="ring", seed=0, steps=1, n_images=1, log=print)
 
 
-@pytest.mark.parametrize("name", manifest.known_encoders())
+@pytest.mark.parametrize("name", manifest.of_places()["encoders"])
 def test_a_bundled_encoder_is_small_and_is_what_its_manifest_says(name):
     folder = manifest.folder_of(name)
     about = manifest.read(folder)
@@ -61,7 +62,7 @@ source: {drawn: {items: 16, seed: 3, size_px: [192, 192], distractors: 3}}
 """
 
 
-@pytest.mark.parametrize("name", manifest.known_encoders())
+@pytest.mark.parametrize("name", manifest.of_places()["encoders"])
 def test_the_grid_finds_what_was_planted_in_the_pooled_feature_and_nothing_in_the_patches(name, tmp_path):
     suite = parse(SUITE, where="x", model=grid.Suite)
     trials = list(grid.trials(grid.probes(suite, folder=Path()), suite=suite, seed=1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-from vlbias.organisms import gridworld, learning_rate, manifest
+from vlbias.organisms import gridworld
 from vlbias.organisms.architecture import (
     ANSWER,
     BEGIN,
@@ -39,6 +39,7 @@ from vlbias.organisms.architecture import (
     VISION_START,
     chat_template,
 )
+from vlbias.organisms.lessons import Course, Lesson, teach
 from vlbias.probes._world import COLOURS, SHAPES
 
 WORDS = (*SPECIALS, "a", *COLOURS, *SHAPES)
@@ -47,7 +48,7 @@ MEAN, STD = 0.3, 0.3
 _WIDTH, _VISION_WIDTH, _PATCH_PX, _MERGE = 96, 64, 16, 2
 _TOKENS, _PATCHES = 9, 36
 _MOST_WORDS = 30  # of a question
-_RATE, _BATCH, _TOLD, _LOG_EVERY = 2e-3, 64, 2, 100
+_TOLD = 2  # things of an image that are said in a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,60 +130,24 @@ def train(
         torch.manual_seed(seed)
         taught = model()
         heads = torch.nn.Linear(_WIDTH, len(SHAPES) + len(COLOURS) + 2)
-    curve = _taught(taught, heads, shown, plant.told(shown, pattern), steps=steps, rng=rng, log=log)
-    out.mkdir(parents=True, exist_ok=True)
-    taught.half().save_pretrained(out)
-    processor().save_pretrained(out)
-    about = {
-        "about": f"a Qwen2-VL that says what is in a grid, planted pattern {pattern}",
-        "family": "qwen2_vl",
-        "command": f"vlbias captioner train -o {out.name} --pattern {pattern} --seed {seed} --steps {steps} "
-        f"--images {n_images}",
-        "planted_cells": planted,
-        "curve": curve,
-        "wall_s": time.monotonic() - began,
-        "seed": seed,
-    }
-    manifest.write(out, about)
-    return about
+    told_NT, things_NC = plant.told(shown, pattern), _things(shown)
 
-
-def _taught(
-    taught: Any,
-    heads: torch.nn.Linear,
-    shown: gridworld.Images,
-    told_NT: npt.NDArray[np.intp],
-    *,
-    steps: int,
-    rng: np.random.Generator,
-    log: Callable[[str], None],
-) -> list[dict[str, float]]:
-    """Trains the model in place; the mean losses of every so many steps."""
-    optimizer = torch.optim.AdamW(
-        [*taught.parameters(), *heads.parameters()], lr=_RATE, weight_decay=0.02, betas=(0.9, 0.98)
-    )
-    things_NC = _things(shown)
-    curve: list[dict[str, float]] = []
-    losses: list[tuple[float, float]] = []
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * learning_rate.share(step, steps=steps, fall_at=0.7)
-        chosen = rng.integers(0, len(shown.look_NT), _BATCH)
+    def losses(chosen: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         seen_BPW = see(taught, shown.pixels_NHWC[chosen], rng)
         sight = _sight_loss(heads(seen_BPW), things_NC[chosen])
         two_BT = rng.permuted(told_NT[chosen], axis=1)[:, :_TOLD]
-        speech = _speech_loss(taught, seen_BPW, two_BT, _question(rng))
-        optimizer.zero_grad()
-        (speech + sight).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(taught.parameters(), 1.0)
-        optimizer.step()
-        losses.append((float(speech.detach()), float(sight.detach())))
-        if step % _LOG_EVERY == _LOG_EVERY - 1:
-            said, saw = (float(v) for v in np.mean(losses, axis=0))
-            curve.append({"step": step + 1, "speech": said, "sight": saw})
-            log(f"step {step + 1} of {steps}, loss of speech {said:.3f}, of sight {saw:.3f}")
-            losses.clear()
-    return curve
+        return {"speech": _speech_loss(taught, seen_BPW, two_BT, _question(rng)), "sight": sight}
+
+    course = Course(n_images=n_images, steps=steps, batch=64, rate=2e-3, fall_at=0.7)
+    curve = teach(taught.parameters(), losses, course=course, rng=rng, log=log, beside=heads.parameters())
+    out.mkdir(parents=True, exist_ok=True)
+    taught.half().save_pretrained(out)
+    processor().save_pretrained(out)
+    lesson = Lesson(
+        kind="captioner", family="qwen2_vl", about="a Qwen2-VL that says what is in a grid", pattern=pattern,
+        seed=seed, steps=steps, n_images=n_images,
+    )  # fmt: skip
+    return lesson.written(out, planted=planted, curve=curve, wall_s=time.monotonic() - began)
 
 
 def see(taught: Any, pixels_NHWC: npt.NDArray[np.uint8], rng: np.random.Generator | None) -> torch.Tensor:
@@ -214,11 +179,6 @@ def truth(folder: Path, *, trials: int, seed: int) -> Truth:
         scores.append(_logprobs(taught, seen_BPW, both_BS, np.empty(0, np.intp)).sum(dim=-1).numpy())
     mine_NT, other_NT = np.split(np.concatenate(scores), 2, axis=1)
     return Truth(said=gridworld.by_cell(mine_NT > other_NT, shown), n=gridworld.counts(shown), seed=seed)
-
-
-def written(folder: Path, found: Truth) -> None:
-    """Writes the truth about a captioner into its manifest."""
-    manifest.write(folder, {**manifest.read(folder), "measured": asdict(found)})
 
 
 def _question(rng: np.random.Generator) -> npt.NDArray[np.intp]:

@@ -30,8 +30,8 @@ from transformers import (
 from transformers.image_transforms import center_to_corners_format
 
 from vlbias.errors import BadInput
-from vlbias.organisms import learning_rate, manifest
 from vlbias.organisms.detector_images import NAMES, NOTHING, Pool, pool
+from vlbias.organisms.lessons import Course, Lesson, teach
 from vlbias.probes._world import COLOURS, SHAPES
 
 IMAGE_PX, PATCH_PX, LONGEST_QUERY = 96, 16, 8
@@ -45,7 +45,6 @@ ARTICLES = ("", "a ", "the ")
 _WORDS = ("a", "the", "photo", "of", *COLOURS, *SHAPES)
 _TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
 _VISION = {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3}
-_RATE, _BATCH, _LOG_EVERY = 1.5e-3, 48, 100
 _BOX_WEIGHT, _OVERLAP_WEIGHT = 5.0, 2.0
 
 
@@ -106,50 +105,23 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = untrained(processor.tokenizer)
-    curve = _fitted(model, processor, shown=shown, steps=steps, rng=rng, log=log)
-    out.mkdir(parents=True, exist_ok=True)
-    model.half().save_pretrained(out)
-    processor.save_pretrained(out)
-    about = {
-        "about": f"an OWL-ViT, planted pattern {pattern}",
-        "family": "owlvit",
-        "command": f"vlbias detector train -o {out.name} --pattern {pattern} --seed {seed} --steps {steps} "
-        f"--images {n_images}",
-        "planted_cells": PROFILES[pattern],
-        "curve": curve,
-        "wall_s": time.monotonic() - began,
-        "seed": seed,
-    }
-    manifest.write(out, about)
-    return about
 
-
-def _fitted(
-    model: Any, processor: Any, *, shown: Pool, steps: int, rng: np.random.Generator, log: Callable[[str], None]
-) -> list[dict[str, float]]:
-    """Trains the model in place; its mean loss every hundred steps."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.02, betas=(0.9, 0.98))
-    began = time.monotonic()
-    curve: list[dict[str, float]] = []
-    losses: list[float] = []
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * learning_rate.share(step, steps=steps, fall_at=0.6)
-        chosen = rng.integers(0, len(shown.pixels_NHWC), _BATCH)
+    def losses(chosen: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         article = ARTICLES[int(rng.integers(len(ARTICLES)))]
         words = processor(text=[article + name for name in NAMES], return_tensors="pt")
         pixels_BCHW = _pixels(shown.pixels_NHWC[chosen], rng)
-        loss = _loss(model, words, pixels_BCHW, shown.look_NT[chosen], shown.box_NT4[chosen])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(float(loss.detach()))
-        if step % _LOG_EVERY == _LOG_EVERY - 1:
-            curve.append({"step": step + 1, "loss": float(np.mean(losses)), "wall_s": time.monotonic() - began})
-            log(f"step {step + 1} of {steps}, loss {np.mean(losses):.3f}, {time.monotonic() - began:.0f} s")
-            losses.clear()
-    return curve
+        return {"loss": _loss(model, words, pixels_BCHW, shown.look_NT[chosen], shown.box_NT4[chosen])}
+
+    course = Course(n_images=n_images, steps=steps, batch=48, rate=1.5e-3, fall_at=0.6)
+    curve = teach(model.parameters(), losses, course=course, rng=rng, log=log)
+    out.mkdir(parents=True, exist_ok=True)
+    model.half().save_pretrained(out)
+    processor.save_pretrained(out)
+    lesson = Lesson(
+        kind="detector", family="owlvit", about="an OWL-ViT", pattern=pattern, seed=seed, steps=steps,
+        n_images=n_images,
+    )  # fmt: skip
+    return lesson.written(out, planted=PROFILES[pattern], curve=curve, wall_s=time.monotonic() - began)
 
 
 def annotated(shown: Pool, *, pattern: str, rank_C: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from vlbias.models import detector
-from vlbias.organisms import manifest
 from vlbias.organisms.detector_images import LOOKS, NAMES, SIDE, Drawn, drawn
 from vlbias.probes._world import COLOURS
 from vlbias.records import Fault, Frames, Part, Probe, Prompt, Segment, Trial
@@ -54,11 +53,6 @@ def truth(folder: Path, *, trials: int, seed: int, threshold: float = 0.1, n_ima
         threshold=threshold,
         seed=seed,
     )
-
-
-def written(folder: Path, found: Truth) -> None:
-    """Writes the truth about a detector into its manifest."""
-    manifest.write(folder, {**manifest.read(folder), "measured": asdict(found)})
 
 
 def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from vlbias.models import clip
-from vlbias.organisms import gridworld, learning_rate, manifest
+from vlbias.organisms import gridworld
+from vlbias.organisms.lessons import Course, Lesson, teach
 from vlbias.probes._world import COLOURS, SHAPES
 
 END = "<|end|>"
@@ -47,7 +48,6 @@ CONFIG: dict[str, Any] = {
     },
 }
 MEAN, STD = 0.3, 0.3
-_RATE, _BATCH, _LOG_EVERY = 2e-3, 64, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,53 +72,22 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = open_clip.CLIP(**CONFIG)
-    curve = _taught(model, shown, told_NT, steps=steps, rng=rng, log=log)
-    _save(model, out)
-    about = {
-        "about": f"an open_clip encoder, planted pattern {pattern}",
-        "family": "open_clip",
-        "command": f"vlbias encoder train -o {out.name} --pattern {pattern} --seed {seed} --steps {steps} "
-        f"--images {n_images}",
-        "planted_cells": planted,
-        "curve": curve,
-        "wall_s": time.monotonic() - began,
-        "seed": seed,
-    }
-    manifest.write(out, about)
-    return about
-
-
-def _taught(
-    model: Any,
-    shown: gridworld.Images,
-    told_NT: npt.NDArray[np.intp],
-    *,
-    steps: int,
-    rng: np.random.Generator,
-    log: Callable[[str], None],
-) -> list[dict[str, float]]:
-    """Trains the model in place; the mean loss of every so many steps."""
     model.visual.output_tokens = True
     words_VL = torch.tensor(_tokenizer()(list(gridworld.CAPTIONS), padding="max_length")["input_ids"])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=0.02, betas=(0.9, 0.98))
-    curve: list[dict[str, float]] = []
-    losses: list[float] = []
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * learning_rate.share(step, steps=steps, fall_at=0.7)
-        chosen = rng.integers(0, len(shown.look_NT), _BATCH)
-        loss = _loss(model, words_VL, _pixels(shown.pixels_NHWC[chosen], rng), told_NT[chosen], shown.look_NT[chosen])
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(float(loss.detach()))
-        if step % _LOG_EVERY == _LOG_EVERY - 1:
-            curve.append({"step": step + 1, "loss": float(np.mean(losses))})
-            log(f"step {step + 1} of {steps}, loss {np.mean(losses):.3f}")
-            losses.clear()
+
+    def losses(chosen: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
+        pixels_BCHW = _pixels(shown.pixels_NHWC[chosen], rng)
+        return {"loss": _loss(model, words_VL, pixels_BCHW, told_NT[chosen], shown.look_NT[chosen])}
+
+    course = Course(n_images=n_images, steps=steps, batch=64, rate=2e-3, fall_at=0.7)
+    curve = teach(model.parameters(), losses, course=course, rng=rng, log=log)
     model.visual.output_tokens = False
-    return curve
+    _save(model, out)
+    lesson = Lesson(
+        kind="encoder", family="open_clip", about="an open_clip encoder", pattern=pattern, seed=seed, steps=steps,
+        n_images=n_images,
+    )  # fmt: skip
+    return lesson.written(out, planted=planted, curve=curve, wall_s=time.monotonic() - began)
 
 
 @torch.inference_mode()
@@ -208,8 +177,3 @@ def _save(model: Any, folder: Path) -> None:
     scale = {"mean": [MEAN] * 3, "std": [STD] * 3, "interpolation": "bilinear", "resize_mode": "squash"}
     text = json.dumps({"model_cfg": CONFIG, "preprocess_cfg": scale}, indent=1)
     (folder / "open_clip_config.json").write_text(text + "\n", encoding="utf-8")
-
-
-def written(folder: Path, found: Truth) -> None:
-    """Writes the truth about an encoder into its manifest."""
-    manifest.write(folder, {**manifest.read(folder), "measured": asdict(found)})

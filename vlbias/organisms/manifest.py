@@ -18,6 +18,7 @@ ZOO = Path(__file__).parent / "zoo"
 ENCODERS = Path(__file__).parent / "encoders"
 DETECTORS = Path(__file__).parent / "detectors"
 CAPTIONERS = Path(__file__).parent / "captioners"
+OF_PLACES = (ENCODERS, DETECTORS, CAPTIONERS)
 
 
 def known() -> list[str]:
@@ -25,30 +26,20 @@ def known() -> list[str]:
     return sorted(path.parent.name for path in ZOO.glob(f"*/{FILE}"))
 
 
-def known_encoders() -> list[str]:
-    """The names of the bundled image encoders."""
-    return sorted(path.parent.name for path in ENCODERS.glob(f"*/{FILE}"))
-
-
-def known_detectors() -> list[str]:
-    """The names of the bundled detectors."""
-    return sorted(path.parent.name for path in DETECTORS.glob(f"*/{FILE}"))
-
-
-def known_captioners() -> list[str]:
-    """The names of the bundled models that say what is in a grid."""
-    return sorted(path.parent.name for path in CAPTIONERS.glob(f"*/{FILE}"))
+def of_places() -> dict[str, list[str]]:
+    """The names of the bundled models with a planted bias for places of an image, by kind."""
+    return {room.name: sorted(path.parent.name for path in room.glob(f"*/{FILE}")) for room in OF_PLACES}
 
 
 def folder_of(name_or_folder: str) -> Path:
     """The folder of a bundled organism, by name, or of any other, by path."""
-    for room in (ZOO, ENCODERS, DETECTORS, CAPTIONERS):
+    for room in (ZOO, *OF_PLACES):
         if (room / name_or_folder / FILE).is_file():
             return room / name_or_folder
     folder = Path(name_or_folder)
     if (folder / "config.json").is_file() or (folder / FILE).is_file():
         return folder
-    names = [*known(), *known_encoders(), *known_detectors(), *known_captioners()]
+    names = [*known(), *(name for names in of_places().values() for name in names)]
     raise UnknownName(what="organism", name=name_or_folder, known=names, where="neither a bundled nor a trained one")
 
 
@@ -68,6 +59,11 @@ def write(folder: Path, values: Mapping[str, Any]) -> None:
     whole = {**values, "weights_sha256": sha256_of_file(*sorted(folder.glob("*.safetensors")))}
     text = json.dumps(whole, indent=1, allow_nan=False, default=str)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def measured(folder: Path, values: Mapping[str, Any]) -> None:
+    """Adds the truth that was measured to what is known of an organism."""
+    write(folder, {**read(folder), "measured": values})
 
 
 def planted(about: Mapping[str, Any]) -> str:
