@@ -1,25 +1,16 @@
 """Captioners of the grid: they see as their processor does, and a run asks of them what their training told."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from vlbias.answers import Answer
-from vlbias.answers import asked as asked_of
-from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
-from vlbias.metrics import spatial
 from vlbias.models import hf
 from vlbias.organisms import captioner, gridworld, manifest
-from vlbias.probes import grid
-from vlbias.prompts import Style, prompt
+from vlbias.prompts import Style
 from vlbias.records import Frames, Part, Prompt
-from vlbias.run import seen
-from vlbias.strictyaml import parse
-from vlbias.videos.cache import FrameCache
 
 
 @pytest.fixture(scope="module")
@@ -81,38 +72,14 @@ def test_an_unknown_pattern_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", manifest.of_places()["captioners"])
-def test_a_bundled_captioner_is_small_and_is_what_its_manifest_says(name):
-    folder = manifest.folder_of(name)
-    about = manifest.read(folder)
-    assert about["weights_sha256"] == sha256_of_file(folder / "model.safetensors")
-    assert sum(p.stat().st_size for p in folder.iterdir()) <= 3e6 and sum(about["measured"]["n"]) >= 20_000
-    again = captioner.truth(folder, trials=400, seed=9)
-    told = np.average(about["measured"]["said"], weights=about["measured"]["n"])
-    assert np.average(again.said, weights=again.n) == pytest.approx(told, abs=0.1)
+def test_a_bundled_captioner_is_small_and_is_what_its_manifest_says(name, is_as_told):
+    def truth(folder):
+        return asdict(captioner.truth(folder, trials=400, seed=9))
 
-
-SUITE = """
-name: tiny
-kind: grid
-version: 1
-description: x
-licence: x
-asks: choice
-source: {drawn: {items: 16, seed: 3, size_px: [192, 192], distractors: 3}}
-"""
+    is_as_told(name, weights="model.safetensors", what="said", truth=truth, within=0.1)
 
 
 @pytest.mark.parametrize("name", manifest.of_places()["captioners"])
-def test_the_grid_finds_what_was_planted_in_a_captioner(name, tmp_path):
-    suite = parse(SUITE, where="x", model=grid.Suite)
-    trials = list(grid.trials(grid.probes(suite, folder=Path()), suite=suite, seed=1))
-    model = hf.load(pretrained=str(manifest.folder_of(name)), dtype="float32")
-    with FrameCache(tmp_path, num_frames=1) as reader:
-        prompts = [prompt(t, seen(t, reader), Style(style="cloze")) for t in trials]
-    rows = [
-        Answer(asked=asked_of(t), chosen=t.option_order[int(np.argmax(one.logprobs))], logprobs=one.logprobs,
-               level="exact", reply=None, audit=None)
-        for t, one in zip(trials, model.score(prompts), strict=True)
-    ]  # fmt: skip
-    found = {e.metric: e for e in spatial.measure(rows, rng=np.random.default_rng(0)) if e.cell is None}
+def test_the_grid_finds_what_was_planted_in_a_captioner(name, over_grid):
+    found = over_grid(hf.load(pretrained=str(manifest.folder_of(name)), dtype="float32"), Style(style="cloze"))
     assert found["spatial_pattern"].label == name.removeprefix("caption_")
