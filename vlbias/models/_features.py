@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
@@ -83,20 +83,49 @@ def decoder_inputs(model: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
     raise ModelError(f"hf: {type(model).__name__} does not call its text model")
 
 
-def features(model: Any, batch: Mapping[str, Any], encoded: Encoded) -> Features:
-    """The features of a segment, from the batch that holds it alone; the pixels are let go."""
+def features(model: Any, batch: Mapping[str, Any], segments: Sequence[Encoded]) -> list[Features]:
+    """The features of segments of one shape, from the batch of which each is a row; the pixels are let go."""
     given = decoder_inputs(model, batch)
-    if given.get("inputs_embeds") is None:
+    embeds_BLD = given.get("inputs_embeds")
+    if embeds_BLD is None:
         raise ModelError(f"hf: {type(model).__name__} gives its text model no input embeddings")
-    ((start, end),) = encoded.spans
+    if len(embeds_BLD) != len(segments):
+        raise ModelError(
+            f"hf: {type(model).__name__} gives its text model {len(embeds_BLD)} rows for {len(segments)} segments"
+        )
     visual_BL, deep = given.get("visual_pos_masks"), given.get("deepstack_visual_embeds")
-    kept = {n: v for n, v in encoded.inputs.items() if n in PER_TOKEN or v.numel() <= 64}
-    light = Encoded(inputs=kept, spans=encoded.spans, replacements=encoded.replacements)
-    embeds_LD = given["inputs_embeds"][0, start:end].clone()
     if visual_BL is None or deep is None:
-        return Features(encoded=light, embeds_LD=embeds_LD)
-    # A segment alone has no visual token outside of its span.
-    return Features(encoded=light, embeds_LD=embeds_LD, visual_L=visual_BL[0, start:end].clone(), deep_VD=tuple(deep))
+        return [_cut(embeds_LD, segment) for embeds_LD, segment in zip(embeds_BLD, segments)]
+    # Deep features stand one after the other, row by row; a segment has no visual token outside of its span.
+    counts = visual_BL.sum(-1).tolist()
+    deep_BVD = zip(*(layer.split(counts) for layer in deep))
+    return [
+        _cut(embeds_LD, segment, visual_L=visual_L, deep_VD=deep_VD)
+        for embeds_LD, segment, visual_L, deep_VD in zip(embeds_BLD, segments, visual_BL, deep_BVD, strict=True)
+    ]
+
+
+def is_small(name: str, value: torch.Tensor) -> bool:
+    """Whether an input of a segment tells how it reads, and not what it shows."""
+    return name in PER_TOKEN or value.numel() <= 64
+
+
+def _cut(
+    embeds_LD: torch.Tensor,
+    segment: Encoded,
+    *,
+    visual_L: torch.Tensor | None = None,
+    deep_VD: Sequence[torch.Tensor] = (),
+) -> Features:
+    # Copies, so that no segment holds the memory of its whole batch.
+    ((start, end),) = segment.spans
+    kept = {name: value for name, value in segment.inputs.items() if is_small(name, value)}
+    return Features(
+        encoded=Encoded(inputs=kept, spans=segment.spans, replacements=segment.replacements),
+        embeds_LD=embeds_LD[start:end].clone(),
+        visual_L=None if visual_L is None else visual_L[start:end].clone(),
+        deep_VD=tuple(layer.clone() for layer in deep_VD),
+    )
 
 
 class FeatureCache:
@@ -104,19 +133,21 @@ class FeatureCache:
 
     def __init__(self, limit_bytes: int, *, on: torch.device) -> None:
         self.limit_bytes, self.device = limit_bytes, on
-        self.n_bytes = self.n_made = self.n_found = 0
+        self.n_bytes = self.n_made = 0
         self._held: OrderedDict[Hashable, Features] = OrderedDict()
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._held
 
-    def get(self, key: Hashable, make: Callable[[], Features]) -> Features:
-        """The features of `key`, made when they are not held. One that is larger than the limit is not kept."""
+    def find(self, key: Hashable) -> Features | None:
+        """The features of `key`, now the last to go; None where they are not held."""
         if key in self._held:
             self._held.move_to_end(key)
-            self.n_found += 1
-            return self._held[key]
-        made = make().on(self.device)
+        return self._held.get(key)
+
+    def put(self, key: Hashable, made: Features) -> Features:
+        """Features that were made for `key`, as they are kept. What is larger than the limit is not kept."""
+        made = made.on(self.device)
         self.n_made += 1
         if made.n_bytes <= self.limit_bytes:
             self._held[key] = made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ import torch
 from vlbias.errors import ModelError
 from vlbias.models._chat import Dialect, Encoded, encode
 from vlbias.models._compose import Composed, Mismatch, alone, compose
-from vlbias.models._features import FeatureCache, Features, content_key, decoder_of, features
+from vlbias.models._encoder import Encoder
+from vlbias.models._features import FeatureCache, Features, content_key, decoder_of
 from vlbias.models._options import Tokens, logsumexp
 from vlbias.models._prepared import Prepared
 from vlbias.models._shared import Layout, Positions, Question, Walker
-from vlbias.records import Part, Prompt
+from vlbias.records import Fault, Part, Prompt
 
-Batch = Callable[[Encoded], Mapping[str, Any]]
+Segments = Mapping[Hashable, Features | Fault]
 MOST_LAYOUTS = 64
 PREPARED_BYTES = 1 << 29
 EXACT = ("sdpa", "eager")
@@ -62,7 +63,7 @@ class Sharing:
     """Prompts to log-probabilities with every segment encoded once and every common piece prefilled once.
 
     `processing` is held by whoever uses the model's processor, since `prepare` does so from another thread; the caller
-    of `question` holds it.
+    of `question` holds it, the caller of `encode` does not.
     """
 
     def __init__(
@@ -71,16 +72,17 @@ class Sharing:
         model: Any,
         processor: Any,
         style: Dialect,
-        batch: Batch,
+        encoder: Encoder,
         features: FeatureCache,
         processing: threading.Lock,
     ) -> None:
-        self.features = features
+        self.features, self.encoder = features, encoder
         self._processing = processing
         # On a CPU the asking thread needs the cores that preparing would take.
         self.prepared = Prepared(0 if model.device.type == "cpu" else PREPARED_BYTES)
         self.walker = Walker(model, pack_tokens=PACK_TOKENS.get(model.device.type, PACK_TOKENS["cuda"]))
-        self._model, self._processor, self._style, self._batch = model, processor, style, batch
+        self._model, self._processor, self._style = model, processor, style
+        self._underway: set[Hashable] = set()
         self._checked: dict[Hashable, bool] = {}
         self._layouts: dict[Hashable, Layout] = {}
 
@@ -99,14 +101,35 @@ class Sharing:
                     continue
                 try:
                     with self._processing:
-                        self.prepared.put(key, self._processed(part, prompt.trial_id))
+                        # What the asking thread took meanwhile would be processed twice and stay here for good.
+                        if key not in self._underway and key not in self.features:
+                            self.prepared.put(key, self.processed(part, prompt.trial_id))
                 except ModelError:
                     continue  # it is raised again, and told, when the prompt itself is asked
 
-    def question(self, prompt: Prompt, variants: tuple[tuple[Tokens, ...], ...]) -> Question:
-        """A prompt made of kept segments. Raises Mismatch where its tokens are not those of the whole prompt."""
+    def encode(self, prompts: Sequence[Prompt]) -> dict[Hashable, Features | Fault]:
+        """The segments of prompts by content: those that are kept, and new ones, encoded together by their shape.
+
+        What is given back holds all of them, however small the cache is, and so does whoever asks these prompts. One
+        that cannot be processed is left out; `question` raises why.
+        """
+        try:
+            return self._gathered(prompts)
+        finally:
+            self._underway.clear()
+
+    def question(self, prompt: Prompt, variants: tuple[tuple[Tokens, ...], ...], encoded: Segments) -> Question | Fault:
+        """A prompt made of segments that `encode` gave, or the fault of one that does not fit in memory.
+
+        Raises Mismatch where its tokens are not those of the whole prompt.
+        """
         keys = [content_key(part) for part in prompt.parts]
-        segments = [self._segment(part, key, prompt.trial_id) for part, key in zip(prompt.parts, keys)]
+        segments: list[Features | None] = []
+        for part, key in zip(prompt.parts, keys):
+            segment = self._segment(part, key, prompt.trial_id, encoded)
+            if isinstance(segment, Fault):
+                return segment
+            segments.append(segment)
         layout = self._layout(prompt, segments)
         self._check(prompt, layout.composed)
         placed = {p.place: (key, s) for p, key, s in zip(prompt.parts, keys, segments) if p.place is not None}
@@ -129,19 +152,43 @@ class Sharing:
             for number, question in enumerate(questions)
         ]
 
-    def _segment(self, part: Part, key: Hashable, trial_id: str) -> Features | None:
-        if part.frames is None:
-            return None
-        ready = self.prepared.take(key)
-
-        def make() -> Features:
-            encoded = ready or self._processed(part, trial_id)
-            return features(self._model, self._batch(encoded), encoded)
-
-        return self.features.get(key, make)
-
-    def _processed(self, part: Part, trial_id: str) -> Encoded:
+    def processed(self, part: Part, trial_id: str) -> Encoded:
+        """A segment as the processor gives it alone. Raises ModelError for one that it does not take."""
         return encode(self._processor, alone(part, trial_id), self._style)
+
+    def _gathered(self, prompts: Sequence[Prompt]) -> dict[Hashable, Features | Fault]:
+        found: dict[Hashable, Features | Fault] = {}
+        waiting: dict[Hashable, Encoded] = {}
+        n_waiting = 0
+        for key, part, trial_id in _distinct(prompts):
+            kept = self.features.find(key)
+            if kept is not None:
+                found[key] = kept
+                continue
+            try:
+                segment = self._taken(part, key, trial_id)
+            except ModelError:
+                continue  # it is raised again, and told, when the prompt itself is asked
+            if waiting and n_waiting + segment.n_tokens > self.encoder.most_waiting:
+                found.update(self._encoded(waiting))
+                waiting, n_waiting = {}, 0
+            waiting[key] = segment
+            n_waiting += segment.n_tokens
+        return {**found, **self._encoded(waiting)}
+
+    def _segment(self, part: Part, key: Hashable, trial_id: str, encoded: Segments) -> Features | Fault | None:
+        if part.frames is None or key in encoded:
+            return encoded.get(key)
+        return self._encoded({key: self.processed(part, trial_id)})[key]
+
+    def _taken(self, part: Part, key: Hashable, trial_id: str) -> Encoded:
+        with self._processing:
+            self._underway.add(key)
+            return self.prepared.take(key) or self.processed(part, trial_id)
+
+    def _encoded(self, waiting: Mapping[Hashable, Encoded]) -> dict[Hashable, Features | Fault]:
+        made = self.encoder.features(list(waiting.values()))
+        return {key: x if isinstance(x, Fault) else self.features.put(key, x) for key, x in zip(waiting, made)}
 
     def _layout(self, prompt: Prompt, segments: Sequence[Features | None]) -> Layout:
         """The tokens of a prompt and their positions; those of prompts that read alike are worked out once."""
@@ -181,6 +228,17 @@ class Sharing:
         ids_1L, types_1L = (torch.from_numpy(x)[None] for x in (found.ids_L, found.types_L))
         places, _ = inner.get_rope_index(ids_1L, types_1L, attention_mask=torch.ones_like(ids_1L), **given)
         return np.asarray(places[:, 0].numpy())
+
+
+def _distinct(prompts: Sequence[Prompt]) -> Iterator[tuple[Hashable, Part, str]]:
+    """Every segment of prompts once, by content, with the trial that shows it first."""
+    seen: set[Hashable] = set()
+    for prompt in prompts:
+        for part in prompt.parts:
+            key = content_key(part)
+            if part.frames is not None and key not in seen:
+                seen.add(key)
+                yield key, part, prompt.trial_id
 
 
 def _number(place: int | None) -> int:

@@ -18,6 +18,7 @@ from vlbias.errors import ModelError
 from vlbias.models._batch import Fit, collate, halving, in_groups, shape_key
 from vlbias.models._chat import Dialect, Encoded, dialect, encode
 from vlbias.models._compose import Mismatch
+from vlbias.models._encoder import Encoder
 from vlbias.models._features import FeatureCache, cache
 from vlbias.models._grounding import format_of, reply
 from vlbias.models._loading import DTYPES, Source, check, config, context_window, processor, weights, weights_sha256
@@ -139,7 +140,7 @@ class HFModel:
                 model=model,
                 processor=processor,
                 style=self._style,
-                batch=self._batch_of_one,
+                encoder=Encoder(model, self._batch, room(model.device)),
                 features=features,
                 processing=self._processing,
             )
@@ -211,18 +212,20 @@ class HFModel:
         found: dict[int, OptionScores | Fault] = {}
         asked: list[tuple[int, Question]] = []
         apart: list[int] = []
+        encoded = sharing.encode(prompts)
         for number, prompt in enumerate(prompts):
             try:
                 with self._processing:
-                    question = sharing.question(prompt, self._variants.of(prompt.options))
+                    question = sharing.question(prompt, self._variants.of(prompt.options), encoded)
             except Mismatch:
                 apart.append(number)
                 continue
             except ModelError as error:
                 found[number] = unfit(error)
                 continue
-            fault = self._too_long(question.n_tokens, longest_tail(question.variants))
-            if fault:
+            if isinstance(question, Fault):
+                found[number] = question
+            elif fault := self._too_long(question.n_tokens, longest_tail(question.variants)):
                 found[number] = fault
             else:
                 asked.append((number, question))
@@ -253,9 +256,6 @@ class HFModel:
     def _logprobs_apart(self, prompts: Sequence[Prompt], options: Sequence[Options]) -> list[tuple[float, ...] | Fault]:
         encoded = [encode(self.processor, prompt, self._style) for prompt in prompts]
         return logprobs(encoded, options, self._logits, self._room)
-
-    def _batch_of_one(self, prompt: Encoded) -> dict[str, Any]:
-        return self._batch([(prompt, ())])
 
     @torch.inference_mode()
     def _logits(self, rows: Sequence[Ready], keep: int) -> torch.Tensor:
