@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from vlbias.answers import Answer
 from vlbias.estimates import Estimate, Reference
 from vlbias.reports import figures, html
 from vlbias.reports._verdict import paragraph
@@ -203,3 +204,20 @@ def test_none_is_said_to_be_shown_and_why_and_not_to_be_nothing_found(report):
     )
     said = paragraph(replace(report, estimates=(shape,)))
     assert "Shape: none" in said and "shown to differ by less than 5 points (slots differ, but)" in said
+
+
+def test_a_shape_is_never_told_as_certain(report):
+    shape = next(e for e in report.estimates if e.metric == "shape")
+    said = paragraph(replace(report, estimates=(replace(shape, value=0.9999),)))
+    assert "(confidence over 99 %)" in said
+
+
+def test_trials_of_which_none_failed_are_folded_away(report):
+    answered = replace(report, outcomes=tuple(o for o in report.outcomes if isinstance(o, Answer)))
+    folded = f"<summary>None of {len(answered.outcomes):,} trials failed</summary>"
+    assert folded in html.page(answered) and "trials failed</summary>" not in html.page(report)
+
+
+@pytest.mark.parametrize(("value", "text"), [(1020.4, "1,020"), (999.4, "999"), (0.01234, "0.0123"), (-2064, "−2,064")])
+def test_numbers_are_written_without_powers_of_ten(value, text):
+    assert html.reading.number(value) == text

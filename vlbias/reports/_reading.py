@@ -174,14 +174,15 @@ def title(metric: str) -> str:
 
 
 def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
-    """A number as printed: one decimal for points, three significant digits else, a dash for none."""
+    """A number as printed: one decimal for points, three significant digits else and all before the point, or a dash."""
     if value is None:
         return "–"
     if unit in ("points", "%"):
         value = round(value, 1) + 0.0  # a change that rounds to nothing is neither below nor above it
         text = f"{value:+.1f}" if signed and value else f"{value:.1f}"
     else:
-        text = f"{value:+.3g}" if signed else f"{value:.3g}"
+        form = ",.0f" if abs(value) >= 999.5 else ".3g"
+        text = f"{value:{'+' if signed else ''}{form}}"
     return text.replace("-", "−")
 
 

@@ -76,7 +76,7 @@ def _shape(shape: Estimate | None) -> str:
     if shape is None or shape.label is None:
         return "The shape of the effect was not measured."
     meaning = SHAPES.get(shape.label, "")
-    sure = "" if shape.value is None else f" (confidence {round(100 * shape.value)} %)"
+    sure = "" if shape.value is None else f" (confidence {_percent(shape.value)})"
     why = f" ({shape.notes[0]})" if shape.label in ("none", "undetermined") and shape.notes else ""
     return f"Shape: {shape.label}{sure}{': ' + meaning if meaning else ''}{why}."
 
@@ -102,6 +102,11 @@ def _sizes(report: Report) -> list[str]:
     if overall is not None and overall.value is not None:
         found.append(f"Overall accuracy is {number(overall.value, 'points')} % ({interval(overall)}).")
     return found
+
+
+def _percent(share: float) -> str:
+    """A share that is never told as certain."""
+    return "over 99 %" if share > 0.99 else f"{round(100 * share)} %"
 
 
 def _detectable(report: Report) -> str:
