@@ -174,7 +174,7 @@ def title(metric: str) -> str:
 
 
 def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
-    """A number as printed: one decimal for points, three significant digits else and all before the point, or a dash."""
+    """A number as printed: one decimal for points, else three digits and all before the point; a dash for none."""
     if value is None:
         return "–"
     if unit in ("points", "%"):
