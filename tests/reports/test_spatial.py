@@ -40,6 +40,11 @@ def test_a_pattern_is_said_in_words_with_its_largest_difference(spatial):
     assert "chi2" not in said
 
 
+def test_of_sides_that_differ_the_ones_that_the_pattern_names_are_told(spatial):
+    assert "the top less the bottom is +2.0 points" in paragraph(spatial("top", 0.002))
+    assert "the centre less the border is" in paragraph(spatial("top_left", 0.002))
+
+
 def test_no_pattern_is_no_proof_of_none_and_another_is_called_no_simple_one(spatial):
     assert "not proof that there is none (p = 0.400)" in paragraph(spatial("none", 0.4))
     assert "in no simple pattern" in paragraph(spatial("other", 0.01))

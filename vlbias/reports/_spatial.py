@@ -77,11 +77,15 @@ def leading(report: Report) -> list[Estimate]:
 
 
 def largest(report: Report, pattern: Estimate) -> Estimate | None:
-    """The planned difference between sides that is farthest from 0 in its own standard errors, of the same task."""
+    """The planned difference between the sides that a pattern names; else the one farthest from 0 in standard errors.
+
+    Sides share cells, so what makes one of them differ shows in others too.
+    """
     prefix = pattern.metric.removesuffix("pattern")
     names = {prefix + side for side in SIDES}
     found = [e for e in report.estimates if e.metric in names and e.task == pattern.task and e.value is not None]
-    return max(found, key=_strength, default=None)
+    named = [e for e in found if pattern.label and pattern.label in e.metric.removeprefix(prefix).split("_")]
+    return max(named or found, key=_strength, default=None)
 
 
 def order_of_map(metric: str) -> int:
