@@ -138,10 +138,16 @@ def test_wilson_gives_the_published_interval() -> None:
 
 
 def test_the_number_of_alarms_that_chance_allows_is_the_binomial_quantile() -> None:
-    for n, most in ((1, 1), (8, 3), (20, 5), (400, 35)):
+    for n, most in ((8, 3), (20, 5), (400, 35)):
         assert allowed(n) == most
         more = [comb(n, k) * 0.05**k * 0.95 ** (n - k) for k in range(most + 1, n + 1)]
         assert sum(more) <= 1e-3 < sum(more) + comb(n, most) * 0.05**most * 0.95 ** (n - most)
+
+
+def test_a_row_fails_where_every_null_run_has_an_alarm() -> None:
+    assert [allowed(n) for n in (1, 2, 3)] == [0, 1, 2]
+    rows = pipeline_rows([finding(alarms={"curve": True}), finding(alarms={"curve": True})])
+    assert not next(r for r in rows if r.name.startswith("null_")).ok
 
 
 def test_worker_processes_compute_on_one_thread_and_leave_the_environment_as_it_was(
