@@ -49,13 +49,14 @@ class Picture:
     """An image file that lies in a drawn scene, whole and with its sides in proportion, in the middle of a box.
 
     `box_xyxy` is in sides of the frame; what it leaves free shows the backdrop. `sha256` is of the file's bytes.
-    `mirrored` exchanges its left and right.
+    `mirrored` exchanges its left and right, and then `turn_deg`, whole quarters, turns it clockwise.
     """
 
     path: str
     sha256: str
     box_xyxy: tuple[float, float, float, float]
     mirrored: bool = False
+    turn_deg: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +178,7 @@ class Frames:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """One piece of a turn, in reading order: literal text, or the segment that stands at `place`.
-
-    Pieces of the system turn come first.
-    """
+    """One piece of a turn, in reading order, the system turn first: literal text, or the segment at `place`."""
 
     text: str | None = None
     place: int | None = None

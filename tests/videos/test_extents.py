@@ -75,3 +75,36 @@ def test_a_thing_that_reaches_out_of_the_frame_has_no_box() -> None:
     with pytest.raises(BadInput, match="no box of its own"):
         word = Sprite(form="word", text="x", colour_rgb=(9, 9, 9), centre_xy=(0.5, 0.5), radius=0.2)
         sprite_box(word, size_wh_px=SIZE)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turn_deg", [0.0, 90.0, 180.0, 270.0, -90.0, 450.0])
+def test_a_turned_picture_holds_the_pixels_of_the_upright_one_and_its_box_is_where_it_is(
+    tmp_path: Path, turn_deg: float, mirrored: bool
+) -> None:
+    file = tmp_path / "grain.png"
+    Image.fromarray(np.random.default_rng(4).integers(90, 256, (37, 83, 3), dtype=np.uint8)).save(file)
+    upright = Picture(path=str(file), sha256=sha256_of_file(file), box_xyxy=(0.0, 0.0, 0.5, 0.5))
+    square = replace(EMPTY, size_wh_px=(160, 160))
+
+    def cut(picture: Picture) -> np.ndarray:
+        x1, y1, x2, y2 = np.rint(np.array(picture_box(picture, size_wh_px=(160, 160))) * 160).astype(int)
+        scene = replace(square, pictures=(picture,))
+        assert seen_box(scene) == [x1, y1, x2, y2]
+        return draw.snapshots(scene, [0.5])[0, y1:y2, x1:x2].astype(int)
+
+    as_it_is = cut(upright)
+    assert as_it_is.shape == (35, 80, 3)
+    one = cut(replace(upright, turn_deg=turn_deg, mirrored=mirrored))
+    expected = np.rot90(as_it_is[:, ::-1] if mirrored else as_it_is, -round(turn_deg / 90))
+    # What is left is the grain of the frame, which does not turn: two draws of one grey level.
+    assert one.shape == expected.shape and np.abs(one - expected).mean() < 1.3 and np.abs(one - expected).max() < 9
+
+
+@pytest.mark.parametrize("turn_deg", [45.0, float("nan"), float("inf")])
+def test_a_picture_turned_by_no_quarter_is_refused(tmp_path: Path, turn_deg: float) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "x.png")
+    sha256 = sha256_of_file(tmp_path / "x.png")
+    slanting = Picture(path=str(tmp_path / "x.png"), sha256=sha256, box_xyxy=(0.0, 0.0, 1.0, 1.0), turn_deg=turn_deg)
+    with pytest.raises(BadInput, match="0, 90, 180 or 270"):
+        draw.snapshots(replace(EMPTY, pictures=(slanting,)), [0.5])

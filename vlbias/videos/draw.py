@@ -23,7 +23,7 @@ from vlbias.errors import BadInput
 from vlbias.records import RGB, FramesTHWC, Picture, Scene, Sprite, digest
 from vlbias.videos import media
 from vlbias.videos._forms import FORMS, WORD
-from vlbias.videos.extents import hung_px, turned
+from vlbias.videos.extents import hung_px, quarter_turns, turned
 
 Field: TypeAlias = npt.NDArray[np.float32]
 _SUBPIXEL_BITS = 4
@@ -138,16 +138,19 @@ def _hang(picture: Picture, image_HWC: Field) -> None:
     found = sha256_of_file(path) if path.is_file() else "missing"
     if found != picture.sha256:
         raise BadInput(f"{path}: sha256 is {found}, the scene was made of {picture.sha256}; restore the file")
-    shown_HWC = media.image(path)[0]
-    if picture.mirrored:
-        shown_HWC = np.ascontiguousarray(shown_HWC[:, ::-1])
+    file_HWC = media.image(path)[0]
     height, width = image_HWC.shape[:2]
-    shown_wh = shown_HWC.shape[1], shown_HWC.shape[0]
-    x, y, w, h = hung_px(picture.box_xyxy, shown_wh, size_wh_px=(width, height))
+    file_wh = file_HWC.shape[1], file_HWC.shape[0]
+    x, y, w, h = hung_px(picture, file_wh, size_wh_px=(width, height))
     if x < 0 or y < 0 or x + w > width or y + h > height:
         raise BadInput(f"{path}: its box {picture.box_xyxy} does not lie in the frame")
-    way = cv2.INTER_AREA if w < shown_wh[0] else cv2.INTER_LINEAR
-    image_HWC[y : y + h, x : x + w] = cv2.resize(shown_HWC, (w, h), interpolation=way).astype(np.float32)
+    # Scaled first and then turned, so that a picture and its turned twin hold the same pixels.
+    quarters = quarter_turns(picture)
+    upright_wh = (h, w) if quarters % 2 else (w, h)
+    way = cv2.INTER_AREA if upright_wh[0] < file_wh[0] else cv2.INTER_LINEAR
+    upright_HWC = cv2.resize(file_HWC, upright_wh, interpolation=way)
+    facing_HWC = upright_HWC[:, ::-1] if picture.mirrored else upright_HWC
+    image_HWC[y : y + h, x : x + w] = np.rot90(facing_HWC, k=-quarters)
 
 
 def _lay(sprite: Sprite, image_HWC: Field, after_half_s: float) -> None:

@@ -53,16 +53,27 @@ def sprite_box(sprite: Sprite, *, size_wh_px: tuple[int, int]) -> Box:
 def picture_box(picture: Picture, *, size_wh_px: tuple[int, int]) -> Box:
     """xyxy in sides of the frame of a picture as it is drawn: whole, in proportion, in the middle of its own box."""
     height_px, width_px = media.image(Path(picture.path)).shape[1:3]
-    x, y, w, h = hung_px(picture.box_xyxy, (width_px, height_px), size_wh_px=size_wh_px)
+    x, y, w, h = hung_px(picture, (width_px, height_px), size_wh_px=size_wh_px)
     width, height = size_wh_px
     return _inside((x / width, y / height, (x + w) / width, (y + h) / height), what=picture.path)
 
 
-def hung_px(box_xyxy: Box, picture_wh_px: tuple[int, int], *, size_wh_px: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, width and height in pixels of a picture in a box of the frame."""
-    left, top, right, bottom = (round(v * s) for v, s in zip(box_xyxy, size_wh_px * 2, strict=True))
-    scale = min((right - left) / picture_wh_px[0], (bottom - top) / picture_wh_px[1])
-    w, h = max(1, int(picture_wh_px[0] * scale)), max(1, int(picture_wh_px[1] * scale))
+def quarter_turns(picture: Picture) -> int:
+    """How often a picture is turned by a quarter, clockwise: 0 to 3. BadInput for any other angle."""
+    if picture.turn_deg % 90 != 0:  # not a number is refused too
+        raise BadInput(
+            f"{picture.path}: found a turn of {picture.turn_deg} degrees; a picture is turned by 0, 90, 180 or 270, "
+            "which leaves its pixels as they are"
+        )
+    return int(picture.turn_deg // 90) % 4
+
+
+def hung_px(picture: Picture, file_wh_px: tuple[int, int], *, size_wh_px: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, width and height in pixels of a picture as it lies in its box; `file_wh_px` is before its turn."""
+    across, down = file_wh_px[::-1] if quarter_turns(picture) % 2 else file_wh_px
+    left, top, right, bottom = (round(v * s) for v, s in zip(picture.box_xyxy, size_wh_px * 2, strict=True))
+    scale = min((right - left) / across, (bottom - top) / down)
+    w, h = max(1, int(across * scale)), max(1, int(down * scale))
     return left + (right - left - w) // 2, top + (bottom - top - h) // 2, w, h
 
 
