@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vlbias import cli, scoring, session
-from vlbias.answers import Answer
+from vlbias.answers import Answer, Failure
 from vlbias.config import RunConfig
 from vlbias.errors import ConfigChanged
 from vlbias.estimates import Estimate
@@ -50,19 +50,25 @@ def test_every_trial_has_one_row(tmp_path: Path) -> None:
     assert sorted(o.asked.trial_id for o in outcomes) == sorted(t.trial_id for t in made.trials)
 
 
-def test_a_whole_run_decodes_and_encodes_every_clip_exactly_once(tmp_path: Path, monkeypatch) -> None:
-    one = RunConfig(tasks="demo", model="hf", model_args={"pretrained": "organism:u10", "dtype": "float32"}, limit="4")
-    made, counts = plan(one), []
-    ask_all = session.ask_all
+@pytest.fixture
+def counts(monkeypatch) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
+    """For each session asked: how many segments were decoded, and how many were encoded."""
+    found, ask_all = [], session.ask_all
 
     def counted(plan, asking, store, **given):  # type: ignore[no-untyped-def]
         features, before = asking.model.sharing.features, asking.reader.n_decoded
         encoded = features.n_made
         spent = ask_all(plan, asking, store, **given)
-        counts.append((asking.reader.n_decoded - before, features.n_made - encoded))
+        found.append((asking.reader.n_decoded - before, features.n_made - encoded))
         return spent
 
     monkeypatch.setattr(session, "ask_all", counted)
+    return found
+
+
+def test_a_whole_run_decodes_and_encodes_every_clip_exactly_once(tmp_path: Path, counts) -> None:
+    one = RunConfig(tasks="demo", model="hf", model_args={"pretrained": "organism:u10", "dtype": "float32"}, limit="4")
+    made = plan(one)
     ask(one, made, folder=tmp_path / "run")
     clips = {s.segment_id for t in made.trials for s in t.segments}
     assert counts == [(len(clips), len(clips))]
@@ -115,6 +121,16 @@ def test_refusals_are_failures_and_not_wrong_answers(tmp_path: Path) -> None:
     outcomes = read(tmp_path / "run").outcomes
     assert {o.kind for o in outcomes if o.row == "failure"} == {"refused"}
     assert all(o.correct for o in outcomes if isinstance(o, Answer))
+
+
+def test_a_letter_answers_only_a_prompt_that_shows_letters(tmp_path: Path) -> None:
+    """The script writes the letter; without letters in the prompt, taking it for an option would be a guess."""
+    failed = {}
+    for style in ("letters", "listed", "cloze"):
+        one = config(mode="generate", limit="2", prompt_style=style, model_args={"accuracy": 1.0})
+        ask(one, plan(one), folder=tmp_path / style)
+        failed[style] = {isinstance(row, Failure) for row in read(tmp_path / style).outcomes}
+    assert failed == {"letters": {False}, "listed": {True}, "cloze": {True}}
 
 
 def test_generated_answers_are_parsed_and_marked(tmp_path: Path) -> None:
@@ -227,21 +243,11 @@ def tiny_vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_grid_decodes_and_encodes_every_distinct_image_once(tmp_path: Path, tiny_vlm: Path, monkeypatch) -> None:
+def test_a_grid_decodes_and_encodes_every_distinct_image_once(tmp_path: Path, tiny_vlm: Path, counts) -> None:
     (tmp_path / "tiny.yaml").write_text(GRID)
     arguments = {"pretrained": str(tiny_vlm), "dtype": "float32"}
     one = RunConfig(tasks="tiny", model="hf", model_args=arguments, option_orders="cyclic")
-    made, counts = plan(one, include=[tmp_path]), []
-    ask_all = session.ask_all
-
-    def counted(plan, asking, store, **given):  # type: ignore[no-untyped-def]
-        features, before = asking.model.sharing.features, asking.reader.n_decoded
-        encoded = features.n_made
-        spent = ask_all(plan, asking, store, **given)
-        counts.append((asking.reader.n_decoded - before, features.n_made - encoded))
-        return spent
-
-    monkeypatch.setattr(session, "ask_all", counted)
+    made = plan(one, include=[tmp_path])
     ask(one, made, folder=tmp_path / "run")
     images = {t.segments[0] for t in made.trials}
     assert counts == [(len(images), len(images))] == [(2 * 4 * 4,) * 2]

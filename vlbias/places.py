@@ -7,6 +7,7 @@ first shown things whose places are known.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,32 +68,21 @@ def read_place(what: Asked, given: Reply, trial: Trial, audit: Audit, *, box_for
         fault = f"a {wanted} was asked for, and the reply holds a {'point' if wanted == 'box' else 'box'}"
     if fault:
         return Failure(asked=what, kind="parse", reason=fault, reply=given.text, audit=audit)
-    return Answer(
-        asked=what,
-        chosen=None,
-        logprobs=None,
-        level="generated",
-        reply=given.text,
-        audit=audit,
-        box_xyxy=found.boxes_xyxy[0] if found.boxes_xyxy else None,
-        point_xy=found.points_xy[0] if found.points_xy else None,
-    )
+    box, point = next(iter(found.boxes_xyxy), None), next(iter(found.points_xy), None)
+    return replace(_said(what, given, audit), box_xyxy=box, point_xy=point)
 
 
 def _detected(what: Asked, given: Reply, trial: Trial, audit: Audit) -> Answer:
     best = given.detections[0].box_xyxy if given.detections else None
     point = asked_place(trial) == "point"
-    return Answer(
-        asked=what,
-        chosen=None,
-        logprobs=None,
-        level="generated",
-        reply=given.text,
-        audit=audit,
-        box_xyxy=None if point else best,
-        point_xy=((best[0] + best[2]) / 2, (best[1] + best[3]) / 2) if point and best else None,
-        detections=given.detections,
-    )
+    middle = ((best[0] + best[2]) / 2, (best[1] + best[3]) / 2) if point and best else None
+    answer = _said(what, given, audit)
+    return replace(answer, box_xyxy=None if point else best, point_xy=middle, detections=given.detections)
+
+
+def _said(what: Asked, given: Reply, audit: Audit) -> Answer:
+    """An answer in words, before the place in them."""
+    return Answer(asked=what, chosen=None, logprobs=None, level="generated", reply=given.text, audit=audit)
 
 
 def confirmed(model: Model, frames: Callable[[Segment], Frames], plan: Plan, *, declared: bool) -> str:

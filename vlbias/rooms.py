@@ -14,7 +14,6 @@ from types import ModuleType
 
 from vlbias.errors import UnknownName
 
-DATA_FOLDERS = ("probes", "videos", "configs")
 WORDS = {"debias": "correction"}  # what a room holds, where that is not the room's name without its s
 
 

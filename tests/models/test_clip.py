@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from vlbias.errors import ModelError
-from vlbias.models import clip
+from vlbias.models import _captions, clip
 from vlbias.prompts import Style, prompt
 from vlbias.records import Fault, Frames, Probe, Segment, Trial
 
@@ -60,7 +60,7 @@ def test_the_pooled_score_is_open_clips_own_similarity(folder):
     model = clip.load(pretrained=str(folder))
     shown = asked()
     own, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
-    pixels = preprocess(clip._image(shown))[None]
+    pixels = preprocess(_captions.image(shown))[None]
     words = open_clip.get_tokenizer(f"local-dir:{folder}")(list(shown.trial.options))
     with torch.no_grad():
         image, text, scale = own.eval()(pixels, words)

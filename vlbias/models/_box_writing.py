@@ -10,7 +10,6 @@ from typing import TypeAlias
 from vlbias.errors import ModelError, UnknownName
 
 Place: TypeAlias = Sequence[float]
-NONE = "[]"
 
 
 def _pairs(place: Place) -> str:
@@ -64,7 +63,6 @@ _WRITE: Mapping[str, Callable[[Place], str]] = MappingProxyType(
 )
 WRITES = (*_WRITE, "qwen2_5_vl")
 POINTS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemini", "moondream")
-SAYS_NONE = ("qwen2_5_vl", "qwen3_vl", "gemini", "moondream")
 
 
 def written(place: Place, *, family: str, input_wh_px: tuple[int, int]) -> str:

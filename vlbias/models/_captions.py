@@ -24,9 +24,10 @@ def options(prompt: Prompt) -> tuple[str, ...]:
     return prompt.trial.options if prompt.trial else prompt.options
 
 
-def no_caption(words: Sequence[str], *, adapter: str) -> Fault | None:
-    """The fault of options that describe no image; None where all can be captions."""
-    odd = [one for one in words if one.lower() in NO_CAPTIONS or not any(c.isalpha() for c in one)]
-    if not odd:
-        return None
-    return Fault(kind="unfit", reason=f"{adapter}: {odd[0]!r} is no caption; ask for captions, as grid-choice does")
+def no_caption(words: Sequence[str], *, adapter: str, remedy: str, letters: bool) -> Fault | None:
+    """The fault of options that describe no image; None where all can be captions.
+
+    `letters` is whether a caption needs one, `remedy` what to ask instead.
+    """
+    odd = [one for one in words if one.lower() in NO_CAPTIONS or (letters and not any(c.isalpha() for c in one))]
+    return Fault(kind="unfit", reason=f"{adapter}: {odd[0]!r} is no caption; {remedy}") if odd else None

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from vlbias.disk import sha256_of_file
 from vlbias.errors import ModelError, nearest
+from vlbias.records import Identity
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -144,6 +146,22 @@ def weights_sha256(pretrained: str) -> str | None:
     if not folder.is_dir():
         return None
     return sha256_of_file(*sorted(folder.glob("*.safetensors")))
+
+
+def identity(model: Any, found: Any, source: Source) -> Identity:
+    """What the loaded weights of `source` are; `found` is their config."""
+    return Identity(
+        adapter=source.adapter,
+        name=source.pretrained,
+        revision=getattr(found, "_commit_hash", None) or source.revision,
+        weights_sha256=weights_sha256(source.pretrained),
+        family=found.model_type,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=str(model.device),
+        engine="transformers",
+        engine_version=transformers.__version__,
+        n_parameters=model.num_parameters(),
+    )
 
 
 def context_window(found: Any) -> int | None:

@@ -13,15 +13,15 @@ from typing import Any, Literal
 import numpy as np
 import open_clip
 import torch
-from PIL import Image
 
 from vlbias.disk import sha256_of_file
 from vlbias.errors import ModelError, nearest
+from vlbias.models._captions import image, no_caption, options
 from vlbias.models._outcomes import nonfinite
 from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
 
 POOLINGS = ("pooled", "patches")
-NO_CAPTIONS = frozenset({"yes", "no", "true", "false", "it does", "it does not", "it fits", "it does not fit"})
+REMEDY = "ask for captions, as the suites canvas and grid-choice do"
 _CONFIG = "open_clip_config.json"
 
 
@@ -42,10 +42,10 @@ class ClipModel:
         found: list[OptionScores | Fault | None] = [_unfit(prompt) for prompt in prompts]
         fit = [k for k, fault in enumerate(found) if fault is None]
         if fit:
-            pixels = torch.stack([self._preprocess(_image(prompts[k])) for k in fit]).to(self.identity.device or "cpu")
+            pixels = torch.stack([self._preprocess(image(prompts[k])) for k in fit]).to(self.identity.device or "cpu")
             features = self._features(pixels)
             for k, image_PF in zip(fit, features, strict=True):
-                found[k] = self._scores(image_PF, _captions(prompts[k]))
+                found[k] = self._scores(image_PF, options(prompts[k]))
         return [one for one in found if one is not None]
 
     def generate(self, prompts: Sequence[Prompt], *, max_new_tokens: int) -> list[Reply | Fault]:
@@ -161,21 +161,8 @@ def _hash(pretrained: str | None) -> str | None:
     return sha256_of_file(*files) if files else None
 
 
-def _captions(prompt: Prompt) -> tuple[str, ...]:
-    return prompt.trial.options if prompt.trial else prompt.options
-
-
 def _unfit(prompt: Prompt) -> Fault | None:
-    shown = [part for part in prompt.parts if part.frames is not None]
-    if len(shown) != 1 or len(shown[0].frames.frames_THWC if shown[0].frames else ()) != 1:
-        return Fault(kind="unfit", reason=f"clip: takes one image with one frame, found {len(shown)} segments")
-    odd = [option for option in _captions(prompt) if option.lower() in NO_CAPTIONS]
-    if odd:
-        reason = f"clip: {odd[0]!r} is no caption; ask for captions, as the suites canvas and grid-choice do"
-        return Fault(kind="unfit", reason=reason)
-    return None
-
-
-def _image(prompt: Prompt) -> Image.Image:
-    frames = next(part.frames for part in prompt.parts if part.frames is not None)
-    return Image.fromarray(frames.frames_THWC[0])
+    if image(prompt) is None:
+        n = sum(part.frames is not None for part in prompt.parts)
+        return Fault(kind="unfit", reason=f"clip: takes one image with one frame, found {n} segments")
+    return no_caption(options(prompt), adapter="clip", remedy=REMEDY, letters=False)

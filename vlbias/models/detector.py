@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
-import transformers
 from PIL import Image
 from transformers import (
     AutoImageProcessor,
@@ -26,7 +25,7 @@ from transformers import (
 from vlbias.errors import ModelError
 from vlbias.models._captions import image, no_caption, options
 from vlbias.models._detections import Scored, column_of, columns_of, detections, of_labels, of_text
-from vlbias.models._loading import DTYPES, Source, check, config, weights, weights_sha256
+from vlbias.models._loading import DTYPES, Source, check, config, identity, weights
 from vlbias.records import Capabilities, Detection, Fault, Identity, OptionScores, Prompt, Reply
 
 TEXT_FAMILIES = ("owlvit", "owlv2", "grounding-dino", "mm-grounding-dino")
@@ -88,7 +87,7 @@ class DetectorModel:
         if prompt.trial and prompt.trial.probe.thing and {word.lower() for word in words} == PRESENCE:
             found = [self._asked(prompt)]
         else:
-            odd = no_caption(words, adapter="detector")
+            odd = no_caption(words, adapter="detector", remedy="ask for captions, as grid-choice does", letters=True)
             found = [odd] if odd else [self._query(prompt, word) for word in words]
         queries = [one for one in found if not isinstance(one, Fault)]
         return queries if len(queries) == len(found) else next(one for one in found if isinstance(one, Fault))
@@ -205,20 +204,14 @@ def load(
     processor = _processor(source, by_text=by_text)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = weights(source, dtype=dtype, device=place, attention=None, kind=KINDS[0 if by_text else 1])
-    identity = Identity(
-        adapter="detector",
-        name=name,
-        revision=revision or getattr(found, "_commit_hash", None),
-        weights_sha256=weights_sha256(source.pretrained),
-        family=found.model_type,
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device),
-        engine="transformers",
-        engine_version=transformers.__version__,
-        n_parameters=sum(p.numel() for p in model.parameters()),
-    )
     words = template if by_text else None
-    return DetectorModel(model, processor=processor, identity=identity, threshold=float(threshold), template=words)
+    return DetectorModel(
+        model,
+        processor=processor,
+        identity=identity(model, found, source),
+        threshold=float(threshold),
+        template=words,
+    )
 
 
 def _by_text(found: Any, source: Source, template: str) -> bool:

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import transformers
 from transformers import GenerationConfig
 
 from vlbias.errors import ModelError
@@ -21,7 +20,7 @@ from vlbias.models._compose import Mismatch
 from vlbias.models._encoder import Encoder
 from vlbias.models._features import FeatureCache, cache
 from vlbias.models._grounding import format_of, reply
-from vlbias.models._loading import DTYPES, Source, check, config, context_window, processor, weights, weights_sha256
+from vlbias.models._loading import DTYPES, Source, check, config, context_window, identity, processor, weights
 from vlbias.models._options import Variants
 from vlbias.models._outcomes import longest_tail, nonfinite, scores, too_long, unfit
 from vlbias.models._positions import RULES, apply_rule
@@ -80,27 +79,14 @@ def load(
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     model = weights(source, dtype=dtype, device=place, attention=attn_implementation)
     apply_rule(model, position_rule)
-    identity = replace(_identity(model, found, source, position_rule=position_rule), box_format=box_format)
+    told = replace(_told(model, found, source), position_rule=position_rule, box_format=box_format)
     kept = cache(cache_gb, on=torch.device("cpu") if cache_on == "host" else place) if sharing == "auto" else None
-    return HFModel(model=model, processor=reader, identity=identity, features=kept)
+    return HFModel(model=model, processor=reader, identity=told, features=kept)
 
 
-def _identity(model: Any, found: Any, source: Source, *, position_rule: str) -> Identity:
-    return Identity(
-        adapter="hf",
-        name=source.pretrained,
-        revision=getattr(found, "_commit_hash", None) or source.revision,
-        weights_sha256=weights_sha256(source.pretrained),
-        family=found.model_type,
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device),
-        engine="transformers",
-        engine_version=transformers.__version__,
-        attention=model.config._attn_implementation,
-        position_rule=position_rule,
-        n_parameters=model.num_parameters(),
-        context_window=context_window(found),
-    )
+def _told(model: Any, found: Any, source: Source) -> Identity:
+    attention, window = model.config._attn_implementation, context_window(found)
+    return replace(identity(model, found, source), attention=attention, context_window=window)
 
 
 def tokens(prompts: Sequence[Prompt], **model_args: Any) -> list[int]:

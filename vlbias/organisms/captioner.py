@@ -122,15 +122,13 @@ def train(
     *, out: Path, pattern: str, seed: int, steps: int, n_images: int, log: Callable[[str], None]
 ) -> dict[str, Any]:
     """Trains a captioner of a pattern of `gridworld` and writes it as an ordinary Hugging Face folder."""
-    planted, rng, began = gridworld.profile(pattern), np.random.default_rng(seed), time.monotonic()
-    plant = gridworld.plant(rng)
-    shown = gridworld.images(n_images, rng=rng)
-    log(f"drew {n_images} images in {time.monotonic() - began:.0f} s")
+    rng, began = np.random.default_rng(seed), time.monotonic()
+    shown, told_NT = gridworld.taught(pattern, n_images=n_images, rng=rng, log=log)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         taught = model()
         heads = torch.nn.Linear(_WIDTH, len(SHAPES) + len(COLOURS) + 2)
-    told_NT, things_NC = plant.told(shown, pattern), _things(shown)
+    things_NC = _things(shown)
 
     def losses(chosen: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         seen_BPW = see(taught, shown.pixels_NHWC[chosen], rng)
@@ -147,7 +145,7 @@ def train(
         kind="captioner", family="qwen2_vl", about="a Qwen2-VL that says what is in a grid", pattern=pattern,
         seed=seed, steps=steps, n_images=n_images,
     )  # fmt: skip
-    return lesson.written(out, planted=planted, curve=curve, wall_s=time.monotonic() - began)
+    return lesson.written(out, planted=gridworld.profile(pattern), curve=curve, wall_s=time.monotonic() - began)
 
 
 def see(taught: Any, pixels_NHWC: npt.NDArray[np.uint8], rng: np.random.Generator | None) -> torch.Tensor:

@@ -64,11 +64,8 @@ def train(
     *, out: Path, pattern: str, seed: int, steps: int, n_images: int, log: Callable[[str], None]
 ) -> dict[str, Any]:
     """Trains an encoder with the pattern `none`, `centre`, `left` or `bottom` and writes it as an open_clip folder."""
-    planted, rng, began = gridworld.profile(pattern), np.random.default_rng(seed), time.monotonic()
-    plant = gridworld.plant(rng)
-    shown = gridworld.images(n_images, rng=rng)
-    log(f"drew {n_images} images in {time.monotonic() - began:.0f} s")
-    told_NT = plant.told(shown, pattern)
+    rng, began = np.random.default_rng(seed), time.monotonic()
+    shown, told_NT = gridworld.taught(pattern, n_images=n_images, rng=rng, log=log)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = open_clip.CLIP(**CONFIG)
@@ -87,7 +84,7 @@ def train(
         kind="encoder", family="open_clip", about="an open_clip encoder", pattern=pattern, seed=seed, steps=steps,
         n_images=n_images,
     )  # fmt: skip
-    return lesson.written(out, planted=planted, curve=curve, wall_s=time.monotonic() - began)
+    return lesson.written(out, planted=gridworld.profile(pattern), curve=curve, wall_s=time.monotonic() - began)
 
 
 @torch.inference_mode()

@@ -6,6 +6,8 @@ another colour, so the bias is one of decisions, not of doubt. All is content an
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -86,6 +88,18 @@ def images(n: int, *, rng: np.random.Generator) -> Images:
         looks.append([LOOKS.index(name) for name in names])
         cells.append(places)
     return Images(pixels_NHWC=np.stack(pixels), look_NT=np.array(looks), cell_NT=np.array(cells))
+
+
+def taught(
+    pattern: str, *, n_images: int, rng: np.random.Generator, log: Callable[[str], None]
+) -> tuple[Images, npt.NDArray[np.intp]]:
+    """The images of a training and the looks that an organism of the pattern is taught in them, [N, things]."""
+    profile(pattern)  # an unknown one is told before anything is drawn
+    began = time.monotonic()
+    planted = plant(rng)
+    shown = images(n_images, rng=rng)
+    log(f"drew {n_images} images in {time.monotonic() - began:.0f} s")
+    return shown, planted.told(shown, pattern)
 
 
 def foils(look_NT: npt.NDArray[np.intp], *, rng: np.random.Generator) -> npt.NDArray[np.intp]:

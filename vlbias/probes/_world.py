@@ -126,11 +126,6 @@ def backgrounds(content: Content, *, n: int, rng: np.random.Generator) -> list[C
     return [_drawn(str(shape), rng) for shape in rng.permutation(others)[:n]]
 
 
-def clash(one: Content, other: Content) -> bool:
-    """True when `one` may not stand behind a question about `other`: both show the same shape."""
-    return one.shape == other.shape
-
-
 def questions(content: Content, *, rng: np.random.Generator) -> list[Question]:
     """All questions that the content answers, each with four options in an order of chance.
 

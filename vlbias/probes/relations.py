@@ -28,7 +28,6 @@ METRICS = ("relations", "failures")
 Form = Literal["plain", "symmetry", "negation", "mirror", "captions", "binary", "ternary", "perspective"]
 FORMS: tuple[Form, ...] = ("plain", "symmetry", "negation", "mirror", "captions", "binary", "ternary", "perspective")
 Style = Literal["visual_first", "visual_last", "visual_between"]
-ONLY_DRAWN = ("symmetry", "binary", "ternary", "perspective")
 
 
 class DrawnPairs(Strict):
