@@ -98,6 +98,13 @@ def test_orders_are_refused_where_no_option_is_shown_or_the_suite_has_its_own() 
             plan(config(tasks=name, prompt_style="cloze"))
 
 
+def test_options_are_listed_without_labels_only_where_the_suite_gives_them_none() -> None:
+    assert plan(config(prompt_style="listed", option_orders="cyclic")).style.style == "listed"
+    assert plan(config(tasks="images", prompt_style="listed")).style.style == "listed"
+    with pytest.raises(BadConfig, match="the suite options names them by letters"):
+        plan(config(tasks="options", prompt_style="listed"))
+
+
 @pytest.mark.parametrize(("orders", "n"), [("cyclic", 4), ("full", 24), ("gold_moving", 4), ("5", 5)])
 def test_every_kind_that_shows_options_is_asked_under_the_orders_of_the_flag(orders: str, n: int) -> None:
     for tasks in ("drawn", "options", "conflict", "placement"):

@@ -1,10 +1,17 @@
 """A reply is read only when it plainly names one option."""
 
 import time
+from typing import Literal
 
 import pytest
 
+from vlbias.answers import Answer
+from vlbias.config import RunConfig
+from vlbias.plan import plan
+from vlbias.prompts import Style, prompt
+from vlbias.records import Frames, Reply
 from vlbias.replies import parse
+from vlbias.run import row
 
 LABELS = ("A", "B", "C", "D")
 OPTIONS = ("red", "green", "blue", "a dog")
@@ -60,3 +67,16 @@ def test_a_huge_reply_is_read_in_bounded_time(text: str) -> None:
     start = time.process_time()
     parse(text, options=OPTIONS, labels=LABELS)
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(("style", "answered"), [("letters", True), ("listed", False), ("cloze", False)])
+def test_a_letter_answers_only_a_prompt_that_shows_letters(
+    style: Literal["letters", "listed", "cloze"], answered: bool
+) -> None:
+    made = plan(RunConfig(tasks="drawn", model="scripted", limit="1", task_args={"context": "text"}))
+    frames: dict[str, Frames] = {}
+    asked = prompt(made.trials[0], frames, Style(style=style))
+    found = row(asked, Reply(text="B", n_tokens=9, n_new_tokens=1), batch_size=1)
+    assert isinstance(found, Answer) is answered
+    named = row(asked, Reply(text=made.trials[0].options[1], n_tokens=9, n_new_tokens=1), batch_size=1)
+    assert isinstance(named, Answer) and named.chosen == made.trials[0].option_order[1]

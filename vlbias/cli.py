@@ -56,7 +56,7 @@ def run(
     decode_workers: Annotated[int | None, option("--decode_workers", help="Clips decoded at once; 1.")] = None,
     mode: Annotated[Text, option("--mode", help="score (log-probabilities) or generate.")] = None,
     max_new_tokens: Annotated[int | None, option("--max_new_tokens", help="With --mode generate.")] = None,
-    prompt_style: Annotated[Text, option("--prompt_style", help="letters or cloze.")] = None,
+    prompt_style: Annotated[Text, option("--prompt_style", help="letters, listed or cloze.")] = None,
     metrics: Annotated[Text, option("--metrics", help="Comma-separated: vlbias ls metrics.")] = None,
     batch_size: Annotated[Text, option("--batch_size", "-b", help="Prompts handed over at once, or auto.")] = None,
     device: Annotated[Text, option("--device", help="cpu, cuda, cuda:0, mps.")] = None,

@@ -36,7 +36,7 @@ class RunConfig(BaseModel):
     video_backend: str = "av"
     decode_limit_s: float = Field(default=30.0, gt=0)
     decode_workers: int = Field(default=1, ge=1, le=64)  # decoders that read clips at once, each a process
-    prompt_style: Literal["letters", "cloze"] | None = None
+    prompt_style: Literal["letters", "listed", "cloze"] | None = None
     system_instruction: str | None = None
     mode: Literal["score", "generate"] = "score"
     max_new_tokens: int = Field(default=16, ge=1)

@@ -55,6 +55,7 @@ def plan(config: RunConfig, *, shard: tuple[int, int] = (0, 1), include: Sequenc
     probes, notes = asked_of(module, module.probes(suite, folder=path.parent), config)
     slots = positions(config.positions, n_slots=suite.segments)
     trials = tuple(module.trials(probes, suite=suite, seed=config.seed, slots=slots))
+    _may_list(trials, suite, config)
     if config.option_orders is not None and not has_orders:
         _may_permute(module, suite, config)
         trials = tuple(permuted(trials, rule=config.option_orders, seed=config.seed))
@@ -186,6 +187,17 @@ def _may_permute(module: Any, suite: Any, config: RunConfig) -> None:
         raise BadConfig(f"option_orders: the suite {suite.name} turns its candidates itself; leave it out")
     if (config.prompt_style or suite.prompt.style) == "cloze":
         raise BadConfig("option_orders: the style cloze shows no options, so they have no order; use letters")
+
+
+def _may_list(trials: Sequence[Trial], suite: Any, config: RunConfig) -> None:
+    """Refuses to list options without labels where a trial says what labels they bear."""
+    asked = [dict(trial.factors) for trial in trials]
+    given = {told.get("labels", "none") for told in asked if told.get("asks") != "index"} - {"none"}
+    if (config.prompt_style or suite.prompt.style) == "listed" and given:
+        raise BadConfig(
+            f"prompt_style: listed shows options without labels, and the suite {suite.name} names them by "
+            f"{', '.join(sorted(given))}; leave it out, or write labels: [none] where the suite takes labels"
+        )
 
 
 def _shard_of(probe_id: str, count: int) -> int:

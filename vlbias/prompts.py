@@ -1,11 +1,11 @@
 """A trial and its frames become a prompt: what the model sees, in reading order.
 
-Two styles. `letters` is Video-LevelGauge's: segments, an instruction, the question, the options as `(A) text`, a
-closing line; the options scored are the letters. `cloze` shows no options: segments, then the question; the options
-scored are their texts. Nothing in a prompt tells a segment's place but the place itself, unless the question asks for
-it. A trial's factors change this by name: `labels` (what names an option), `layout` (interleaved: each image is
-announced), `asks` (index: the number of an image is scored), `phrase` and `phrase_at` (what is said of one displayed
-option), `placement` (which piece stands where).
+Three styles. `letters` is Video-LevelGauge's: segments, an instruction, the question, the options as `(A) text`, a
+closing line; the options scored are the letters. `listed` is the same with options as `- text`, and scores their texts.
+`cloze` shows no options: segments, then the question; the options scored are their texts. Nothing in a prompt tells a
+segment's place but the place itself, unless the question asks for it. A trial's factors change this by name: `labels`
+(what names an option), `layout` (interleaved: each image is announced), `asks` (index: the number of an image is
+scored), `phrase` and `phrase_at` (what is said of one displayed option), `placement` (which piece stands where).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Style:
     `{label}` in an instruction or a closing line becomes letter, number, symbol or text, as the options are labelled.
     """
 
-    style: Literal["letters", "cloze"] = "letters"
+    style: Literal["letters", "listed", "cloze"] = "letters"
     instruction: str | None = None
     closing: str | None = None
     system: str | None = None
 
 
-def shown_labels(trial: Trial) -> tuple[str, ...]:
+def _shown_labels(trial: Trial, style: Style) -> tuple[str, ...]:
     """What names the options of a trial, in displayed order; empty where they bear no labels."""
-    return labels(len(trial.options), label_style(trial))
+    return labels(len(trial.options), _named_by(trial, style))
 
 
 def prompt(trial: Trial, frames: Mapping[str, Frames], style: Style) -> Prompt:
@@ -51,7 +51,7 @@ def prompt(trial: Trial, frames: Mapping[str, Frames], style: Style) -> Prompt:
     pieces = {
         "visual": _segments(trial, frames, demos=False),
         "demos": _segments(trial, frames, demos=True),
-        **(_cloze_lines(trial, style) if cloze else _letter_lines(trial, style)),
+        **(_cloze_lines(trial, style) if cloze else _listing_lines(trial, style)),
     }
     layout = LAYOUTS[told["placement"]] if "placement" in told else PLAIN  # type: ignore[index]
     system = _joined(part for name in layout.system for part in pieces[name])
@@ -62,15 +62,15 @@ def prompt(trial: Trial, frames: Mapping[str, Frames], style: Style) -> Prompt:
             *(() if words else (replace(part, turn="system") for part in system)),
             *_joined(part for name in layout.user for part in pieces[name]),
         ),
-        options=_scored(trial, cloze=cloze),
+        options=_scored(trial, style, cloze=cloze),
         system="\n".join(word for word in words if word) or None if words else style.system,
         trial=trial,
     )
 
 
-def _scored(trial: Trial, *, cloze: bool) -> tuple[str, ...]:
+def _scored(trial: Trial, style: Style, *, cloze: bool) -> tuple[str, ...]:
     by_label = not cloze or ("asks", "index") in trial.factors
-    return (shown_labels(trial) if by_label else ()) or trial.options
+    return (_shown_labels(trial, style) if by_label else ()) or trial.options
 
 
 def _segments(trial: Trial, frames: Mapping[str, Frames], *, demos: bool) -> list[Part]:
@@ -103,24 +103,30 @@ def _cloze_lines(trial: Trial, style: Style) -> dict[str, list[Part]]:
     }
 
 
-def _letter_lines(trial: Trial, style: Style) -> dict[str, list[Part]]:
-    word = WORDS[label_style(trial)]
+def _named_by(trial: Trial, style: Style) -> str:
+    """The trial's own style of labels; where it has none, that of the style."""
+    by_style = style.style == "listed" and "labels" not in dict(trial.factors)
+    return "none" if by_style else label_style(trial)
+
+
+def _listing_lines(trial: Trial, style: Style) -> dict[str, list[Part]]:
+    word = WORDS[_named_by(trial, style)]
     first = INSTRUCTION if style.instruction is None else style.instruction
     last = CLOSING if style.closing is None else style.closing
     return {
         "instruction": _lines(first.replace("{label}", word)),
         "question": _lines(f"Question: {trial.probe.question}"),
-        "options": _lines("Options:", *_options(trial)),
+        "options": _lines("Options:", *_options(trial, style)),
         "closing": _lines(last.replace("{label}", word)),
     }
 
 
-def _options(trial: Trial) -> list[str]:
+def _options(trial: Trial, style: Style) -> list[str]:
     told = dict(trial.factors)
     texts = list(trial.options)
     if told.get("phrase", "none") != "none":
         texts[int(told["phrase_at"])] += f" {PHRASES[told['phrase']]}"
-    names = shown_labels(trial)
+    names = _shown_labels(trial, style)
     return [f"({name}) {text}" for name, text in zip(names, texts)] if names else [f"- {text}" for text in texts]
 
 

@@ -21,7 +21,7 @@ from vlbias.errors import DecodeError
 from vlbias.models import Model, Preparing
 from vlbias.places import FEWEST_TOKENS, asked_place, read_place
 from vlbias.plan import Plan
-from vlbias.prompts import Style, prompt, shown_labels
+from vlbias.prompts import Style, prompt
 from vlbias.records import FailureKind, Fault, Frames, OptionScores, Prompt, Reply, Segment, Trial
 from vlbias.replies import parse
 from vlbias.store import Store
@@ -202,11 +202,12 @@ def row(
         )
     if asked_place(trial):
         return read_place(what, given, trial, audit, box_format=box_format)
-    return _read_reply(what, given, trial, audit)
+    named = () if given_to.options == trial.options else given_to.options
+    return _read_reply(what, given, trial, audit, labels=named)
 
 
-def _read_reply(what: Asked, given: Reply, trial: Trial, audit: Audit) -> Answer | Failure:
-    read = parse(given.text, options=trial.options, labels=shown_labels(trial))
+def _read_reply(what: Asked, given: Reply, trial: Trial, audit: Audit, *, labels: Sequence[str]) -> Answer | Failure:
+    read = parse(given.text, options=trial.options, labels=labels)
     if read.index is None:
         kind: FailureKind = "refused" if read.method == "refused" else "parse"
         return Failure(

@@ -25,12 +25,12 @@ def need_once(key: str, values: Sequence[str | tuple[int, int]]) -> None:
 
 
 class PromptChoice(Strict):
-    """How a trial is worded: options by their letters or as texts to complete (cloze), and the words around them.
+    """How a trial is worded: options by letters, listed without, or as texts to complete (cloze), and what is around.
 
     None leaves the words to `prompts`; an empty text means that nothing is said.
     """
 
-    style: Literal["letters", "cloze"] = "letters"
+    style: Literal["letters", "listed", "cloze"] = "letters"
     instruction: str | None = None
     closing: str | None = None
     system: str | None = None
