@@ -99,6 +99,35 @@ def test_other_models_are_told_and_so_are_methods_that_were_not_applied_once_for
     assert {line[0] for line in shown.carried_table(twice)[1:]} == {"temperature_per_slot"}
 
 
+def ordered(folder: Path, name: str, **arguments: Any) -> Path:
+    """A scripted run of one clip per question under all rotations of its options."""
+    given: Any = {"tasks": "options", "model": "scripted", "limit": "72", "batch_size": 72}
+    one = RunConfig(**given, model_args={"scores": "graded", "profile": "0.5", **arguments})
+    ask(one, plan(one), folder=folder / name)
+    return folder / name
+
+
+def test_of_runs_over_orders_of_options_the_places_of_the_right_option_are_compared(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    """A prior of 12:1:1:1 is undone by what divides it out, fitted here or elsewhere; another prior's is worse."""
+    made = [ordered(tmp_path, "one", prior=FIRST), ordered(tmp_path, "alike", prior="9:1:1:1", seed=3)]
+    made.append(ordered(tmp_path, "last", prior="1:1:1:9", seed=5))
+    found = transfer(made, "pride", fit_share=0.4)
+    assert found.position == "option place" and {len(v) for v in found.vectors.values()} == {4}
+    told = {(pair.first, pair.second): shown.said(pair) for pair in found.likenesses}
+    assert told["one", "alike"] == "alike" and told["one", "last"] != "alike"
+    proofs = {name: carried(found, name, "one").proof for name in ("one", "alike", "last")}
+    gaps = {name: p.changes["gap"] for name, p in proofs.items() if p is not None}
+    assert gaps["one"].before > 40 and abs(gaps["one"].after) < 15 and abs(gaps["alike"].after) < 15
+    assert gaps["last"].after > 40 and proofs["last"] is not None and proofs["last"].loses_accuracy
+    rows = {row["name"]: row["value"] for row in shown.rows(found)}
+    assert rows["pride_from_alike_to_one_rstd_after"] < 0.3 * rows["pride_from_alike_to_one_rstd_before"]
+    assert shown.notes(found)[0].startswith("bias vector: probability of the right option at each option place")
+    with pytest.raises(BadInput, match="one over 4 option places, short over slots"):
+        transfer([made[0], runs["short"]], "pride")
+
+
 def test_the_command_shows_both_tables_and_writes_them(runs: dict[str, Path], capsys: Any) -> None:
     others = f"{runs['alike']},{runs['short']}"
     with pytest.raises(SystemExit) as ended:

@@ -270,7 +270,8 @@ class Carried:
 class Transfer:
     """Whether a bias, and what corrects it, carries over between runs.
 
-    `vectors` are bias vectors in points; `models` names the model of each run, other models by other names.
+    `vectors` are bias vectors in points; `models` names the model of each run, other models by other names. `position`
+    is what vectors and gaps run over: the slot of the evidence, or the place at which the right option is displayed.
     """
 
     runs: tuple[str, ...]
@@ -281,3 +282,4 @@ class Transfer:
     likenesses: tuple[Likeness, ...]
     carried: tuple[Carried, ...]
     models: Mapping[str, str]
+    position: Literal["slot", "option place"] = "slot"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vlbias import arms
-from vlbias.answers import Answer, Outcome, Tally, slots
+from vlbias.answers import Answer, Tally, slots
 from vlbias.arms import Arm, Rows
 from vlbias.athand import at_hand
 from vlbias.corrections import model_name, model_sha256
@@ -21,7 +21,7 @@ from vlbias.debiasing import Split, setting, split
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.estimates import Carried, RunInfo, Transfer
 from vlbias.likeness import curve, likeness, vector
-from vlbias.proof import gap_weights, prove
+from vlbias.proof import at_places, by_place, gap_weights, prove
 from vlbias.store import read, read_run
 from vlbias.tryout import fitted, needs_model
 
@@ -30,11 +30,16 @@ Fits = dict[str, Correction | NotApplicable]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Run:
-    """A finished run with its rows."""
+    """A finished run with its rows; with one slot and several orders of options, places of the right one are seen."""
 
     name: str
     info: RunInfo
-    outcomes: Sequence[Outcome]
+    outcomes: Rows
+    by_place: bool
+
+    def seen(self, rows: Rows) -> Rows:
+        """The rows with what bias is measured over as their slot."""
+        return at_places(rows) if self.by_place else rows
 
 
 def transfer(
@@ -50,20 +55,22 @@ def transfer(
 
     A source clip is fitted on in all runs or in none, so that no run is corrected by what was learned on its own
     held-out clips. A correction for other slots is stretched by relative place. What was fitted on the run itself
-    stands beside what was fitted elsewhere, paired on the same held-out probes, Holm over all of them. Errors:
-    NotApplicable where no method is fitted, BadInput for runs that cannot be put side by side.
+    stands beside what was fitted elsewhere, paired on the same held-out probes, Holm over all of them. Where there is
+    one slot and the options stand in several orders, places of the right option are compared. Errors: NotApplicable
+    where no method is fitted, BadInput for runs that cannot be put side by side.
     """
     runs = [_read(folder) for folder in folders]
     names = [run.name for run in runs]
     if len(runs) < 2 or len(set(names)) < len(names):
         raise BadInput(f"transfer: found the runs {', '.join(names)}; give two or more, each with a name of its own")
+    _refuse_unlike(runs)
     chosen = _fittable(methods)
     start = int(runs[0].info.config.get("seed", 0)) if seed is None else seed
     rng = np.random.default_rng([start, 3])
     rows = [o for run in runs for o in run.outcomes]
     parts = split(rows, fit_share=fit_share, rng=np.random.default_rng([start, 1]))
     by_probability = all(o.logprobs is not None for o in rows if isinstance(o, Answer))
-    curves = [curve(run.name, run.outcomes, by_probability=by_probability) for run in runs]
+    curves = [curve(run.name, run.seen(run.outcomes), by_probability=by_probability) for run in runs]
     fits = {run.name: _fits(run, chosen, parts=parts, seed=start, include=include, say=say) for run in runs}
     return Transfer(
         runs=tuple(names),
@@ -74,6 +81,7 @@ def transfer(
         likenesses=tuple(likeness(a, b, rng=rng) for a, b in combinations(curves, 2)),
         carried=tuple(one for run in runs for one in _applied(run, fits, chosen, parts=parts, rng=rng)),
         models={run.name: f"{model_name(run.info.identity)} {model_sha256(run.info.identity)[:8]}" for run in runs},
+        position="option place" if runs[0].by_place else "slot",
     )
 
 
@@ -81,7 +89,19 @@ def _read(folder: Path) -> _Run:
     info = read_run(folder)
     if info.config.get("debias") is not None:
         raise BadInput(f"{folder}: was run with --debias; give the run without it")
-    return _Run(name=info.run_name, info=info, outcomes=[o for o in read(folder).outcomes if not isinstance(o, Tally)])
+    outcomes = [o for o in read(folder).outcomes if not isinstance(o, Tally)]
+    return _Run(name=info.run_name, info=info, outcomes=outcomes, by_place=by_place(outcomes))
+
+
+def _refuse_unlike(runs: Sequence[_Run]) -> None:
+    """Raises BadInput for runs that differ in what their bias runs over, or in how many options have a place."""
+    over = {run.name: slots(run.seen(run.outcomes)) if run.by_place else None for run in runs}
+    if len(set(over.values())) > 1:
+        told = ", ".join(
+            f"{name} over slots" if count is None else f"{name} over {count} option places"
+            for name, count in over.items()
+        )
+        raise BadInput(f"transfer: bias runs {told}; give runs over slots, or runs over equally many option places")
 
 
 def _fittable(methods: str) -> list[Arm]:
@@ -142,8 +162,9 @@ def _applied(
             out.append(one)
     if not rows:
         return out
-    gap_P = gap_weights(parts.fitting(run.outcomes), n_slots=n_slots)
-    proofs = prove(held_out, rows, gap_P=gap_P, rng=rng)
+    fitting = run.seen(parts.fitting(run.outcomes))
+    seen = {name: run.seen(corrected) for name, corrected in rows.items()}
+    proofs = prove(run.seen(held_out), seen, gap_P=gap_weights(fitting, n_slots=slots(fitting)), rng=rng)
     told = {name: replace(proof, shape="after") for name, proof in proofs.items()}
     return [replace(one, proof=told.get(f"{one.method} from {one.fitted_on}")) for one in out]
 

@@ -133,6 +133,11 @@ def in_points(value: float) -> str:
     return f"{round(value, 1) + 0.0:.1f}"
 
 
+def arrow(pair: tuple[float | None, float | None]) -> str:
+    """A value before and after."""
+    return " > ".join("-" if value is None else f"{value:.1f}" for value in pair)
+
+
 def why(method: str, shape: str) -> str | None:
     """Why a method leaves a bias as it is, as far as its make tells."""
     return WHY.get(method.partition(":")[0], WHY_SHAPE.get(shape))
@@ -229,10 +234,7 @@ def _interval(found: Estimate) -> tuple[float, float] | None:
 def _line(m: MethodProof) -> tuple[str, ...]:
     accuracy, gap = m.changes["accuracy"], m.changes["gap"]
     reduced = "-" if m.reduction is None else f"{100 * m.reduction[0]:.0f} %"
-    spread, flips = (
-        " > ".join("-" if v is None else f"{v:.1f}" for v in pair)
-        for pair in (m.recall_spread, (m.flips[0].value, m.flips[1].value))
-    )
+    spread, flips = arrow(m.recall_spread), arrow((m.flips[0].value, m.flips[1].value))
     return (
         clean(m.method, 60),
         verdict(m),

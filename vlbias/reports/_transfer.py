@@ -10,12 +10,23 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from vlbias.estimates import Carried, Estimate, Likeness, MethodProof, Transfer
-from vlbias.reports._corrections import Row, by_reason, in_points, markdown, row, verdict
+from vlbias.reports._corrections import Row, arrow, by_reason, in_points, markdown, row, verdict
 from vlbias.reports._draw import PAPER, encoded
 from vlbias.reports._text import clean, save
 
 LIKENESS = ("run", "run", "places", "Pearson [95 %]", "ceiling", "Spearman [95 %]", "ceiling", "verdict")
-CARRIED = ("method", "fitted on", "applied to", "accuracy", "change [95 %]", "gap", "gap left [95 %]", "cut", "verdict")
+CARRIED = (
+    "method",
+    "fitted on",
+    "applied to",
+    "accuracy",
+    "change [95 %]",
+    "gap",
+    "gap left [95 %]",
+    "cut",
+    "RStd",
+    "verdict",
+)
 CLOSE = 0.7  # of the ceiling
 
 
@@ -37,6 +48,8 @@ def rows(found: Transfer) -> list[Row]:
             row(f"{name}_gap_before", gap.before, gap.before_interval),
             row(f"{name}_gap_after", gap.after, gap.after_interval),
             row(f"{name}_accuracy_change", accuracy.change, accuracy.change_interval, ok=sound),
+            row(f"{name}_rstd_before", one.proof.recall_spread[0], None),
+            row(f"{name}_rstd_after", one.proof.recall_spread[1], None),
         ]
     return out
 
@@ -65,13 +78,16 @@ def said(pair: Likeness) -> str:
 
 def notes(found: Transfer) -> list[str]:
     """What must be known to read the tables."""
+    by_slot = found.position == "slot"
     out = [
-        f"bias vector: {found.outcome} at each slot less the mean of all slots; runs of different numbers of slots are "
-        "compared at as many places as the shorter has",
+        f"bias vector: {found.outcome} at each {found.position} less the mean of all"
+        + ("; runs of different numbers of slots are compared at as many places as the shorter has" * by_slot),
         "correlations: a run on one half of the source clips with the other run on the other half, mean over random "
         "halvings; ceiling: what two runs of one true vector would reach; interval: jackknife over groups of clips",
-        f"corrections: fitted on {found.n_fit_clusters} source clips, the same in every run; measured on the others; "
-        "stretched by relative place to other numbers of slots; Holm over all that is applied to a run",
+        f"corrections: fitted on {found.n_fit_clusters} source clips, the same in every run; measured on the others"
+        + ("; stretched by relative place to other numbers of slots" * by_slot)
+        + "; Holm over all that is applied to a run",
+        "RStd: spread of recall over the places of options, points, before > after",
     ]
     if len(set(found.models.values())) > 1:
         told = ", ".join(f"{clean(run, 40)} ({clean(model, 60)})" for run, model in found.models.items())
@@ -117,7 +133,12 @@ def curves(found: Transfer) -> Figure:
             markersize=3.5,
             label=clean(name, 40),
         )
-    axes.set_xticks([0.0, 0.5, 1.0], ["head", "middle", "question"])
+    if found.position == "slot":
+        axes.set_xticks([0.0, 0.5, 1.0], ["head", "middle", "question"])
+    else:
+        n_places = max(map(len, found.vectors.values()))
+        axes.set_xticks([k / (n_places - 1) for k in range(n_places)], [str(k + 1) for k in range(n_places)])
+        axes.set_xlabel("place of the right option", fontsize=8)
     axes.set_ylabel(f"{found.outcome}, points from the mean", fontsize=8)
     axes.legend(frameon=False, fontsize=8)
     return figure
@@ -163,6 +184,7 @@ def _line(one: Carried, proof: MethodProof) -> tuple[str, ...]:
         in_points(gap.before),
         f"{in_points(gap.after)} [{', '.join(map(in_points, gap.after_interval))}]",
         "-" if proof.reduction is None else f"{100 * proof.reduction[0]:.0f} %",
+        arrow(proof.recall_spread),
         verdict(proof),
     )
 
