@@ -79,3 +79,19 @@ def test_patterns_of_several_backgrounds_are_adjusted_over_them_and_say_so():
         assert "one task, not adjusted" in one[metric, "black", None].adjusted
         assert "Holm over 2 tasks" in two[metric, "black", None].adjusted
     assert two["canvas_slopes_differ", "noise less black, down", None].adjusted == "Holm over 2 comparisons"
+
+
+def test_a_map_of_luck_keeps_the_loss_of_each_background_and_loses_its_slope():
+    found = named(answers(down=-1.5, backgrounds=("black", "noise"), extra=-1.0, rng=np.random.default_rng(0)))
+    places = [(r, c) for r in range(ROWS) for c in range(COLUMNS)]
+    for background in ("black", "noise"):
+        seen, luck = (
+            np.array([found[name, background, place].value for place in places])
+            for name in ("canvas_loss", "canvas_loss_of_luck")
+        )
+        assert luck.mean() == pytest.approx(seen.mean()) and np.ptp(luck) < 0.6 * np.ptp(seen)
+
+
+def test_neighbours_are_alike_under_a_slope_and_luck_is_told_beside():
+    moran = named(answers(down=-1.5, rng=np.random.default_rng(0)))["canvas_morans_i", "black", None]
+    assert moran.value > 0.4 > moran.reference.high and moran.reference.p_value is None

@@ -101,3 +101,18 @@ def test_nothing_found_is_a_miss_and_a_failure_leaves_its_item_out() -> None:
     assert "1 of 8 answers have no such value" in found["detection_iou", (0, 0)].notes
     lost = measured([Failure(asked=rows[0].asked, kind="parse", reason="x"), *rows[1:]])
     assert lost["detection_accuracy", (0, 0)].n == 7 and "1 of 8 items" in lost["detection_pattern", None].notes[-1]
+
+
+def test_cells_pairs_and_flips_are_tested_without_resampling_and_luck_has_no_pattern() -> None:
+    found = measured(outcomes(accuracy=0.6, seed=2, spatial="left", effect=0.5))
+    q, pairs = found["detection_cochran_q", None], found["detection_pairs_apart", None]
+    assert q.unit == "chi2, 8 df" and q.reference is not None and (q.reference.p_value or 1) < 1e-6
+    assert (pairs.value or 0) > 3 and "row" in pairs.notes[0]
+    flips = found["detection_flip_rate", None]
+    assert flips.low is not None and flips.low < (flips.value or 0) <= 100 and flips.n == 60
+    cells = [(r, c) for r in range(3) for c in range(3)]
+    seen, luck = (
+        np.array([found[name, cell].value for cell in cells])
+        for name in ("detection_accuracy", "detection_accuracy_of_luck")
+    )
+    assert luck.mean() == pytest.approx(seen.mean()) and np.ptp(luck) < 0.6 * np.ptp(seen)

@@ -104,3 +104,26 @@ def test_coordinates_are_adjusted_over_each_other_and_the_pattern_names_what_it_
     said = [e.adjusted for (metric, _, _), e in found.items() if metric == "needle_said"]
     assert len(said) == 7 and all("max-T over" in a and "Holm over 3 tasks" in a for a in said)
     assert "min-p" in found["needle_pattern", "all", None].adjusted
+
+
+def test_sides_of_the_images_are_compared_and_every_place_of_every_image_is_tested():
+    left = {"image": always(0.95), "row": always(0.95), "column": lambda at: 0.5 if at["column"] == 0 else 0.95}
+    found = named(answers(right=left, rng=np.random.default_rng(0), items=80))
+    side = found["needle_left_right", "all", None]
+    assert side.low < -40.6 < side.high and side.reference.p_value < 0.02 and "Holm over 4 contrasts" in side.adjusted
+    q = found["needle_cochran_q", "all", None]
+    assert q.unit == "chi2, 11 df" and q.reference.p_value < 1e-6
+    pairs = found["needle_pairs_apart", "all", None]
+    assert "Holm over 66 pairs" in pairs.adjusted and "image" in pairs.notes[0] and pairs.value > 0
+    assert found["needle_flip_rate", "all", None].value > 90
+    assert found["needle_cell_variance", "all", None].value > 100
+
+
+def test_a_map_of_luck_has_the_mean_of_the_cells_and_none_of_their_pattern():
+    left = {"image": always(1), "row": always(1), "column": lambda at: 0.5 if at["column"] == 0 else 1}
+    found = named(answers(right=left, rng=np.random.default_rng(0), items=80))
+    seen, luck = (
+        np.array([found[name, "all", place].value for place in ((0, 0), (0, 1), (1, 0), (1, 1))])
+        for name in ("needle_exact_at", "needle_exact_at_of_luck")
+    )
+    assert luck.mean() == pytest.approx(seen.mean()) and np.ptp(luck) < 0.5 * np.ptp(seen)

@@ -83,3 +83,38 @@ def test_relations_lead_with_sets_and_pairs_and_not_with_what_has_the_least_p(re
     said = paragraph(made)
     assert "All images of the same things right, captions: 40.0 points (95 % interval 30.0 to 50.0)." in said
     assert "Spread over wordings" not in said
+
+
+def test_the_quantity_of_the_kind_leads_with_luck_beside_it_and_other_maps_are_folded(report):
+    names = ("spatial_accuracy", "canvas_loss_of_luck", "spatial_accuracy_of_luck", "canvas_loss")
+    tasks = {"canvas": ("black", "noise"), "spatial": ("Labelling, 2x2",)}
+    found = [
+        estimate(name, value=float(c), cell=divmod(c, 2), task=task)
+        for name in names for task in tasks[name.partition("_")[0]] for c in range(4)
+    ]  # fmt: skip
+    made = replace(report, estimates=[estimate("canvas_pattern", 0.01, label="top", task="black"), *found])
+    shown = html.maps(made)
+    assert [m["front"] for m in shown] == [True] * 4 + [False] * 2
+    said = ["Loss of the label, by place, {}", "The same, cells dealt by chance, {}"]
+    assert [m["title"] for m in shown[:4]] == [one.format(task) for task in ("black", "noise") for one in said]
+    assert "dealt by chance: what such a map looks like" in html.page(made)
+    alone = replace(made, estimates=[e for e in made.estimates if not e.metric.endswith("_of_luck")])
+    assert "dealt by chance" not in html.page(alone)
+
+
+@pytest.mark.parametrize(("columns", "fits"), [(3, True), (5, True), (6, True), (8, False)])
+def test_a_map_of_luck_stands_beside_the_map_found_where_both_can_be_read(report, columns, fits):
+    both = [
+        estimate(name, value=float(c), cell=(0, c))
+        for name in ("spatial_accuracy", "spatial_accuracy_of_luck") for c in range(columns)
+    ]  # fmt: skip
+    seen, luck = html.maps(replace(report, estimates=[estimate("spatial_pattern", 0.01, label="left"), *both]))
+    assert seen["width_px"] == 150 + 54 * columns
+    assert (seen["width_px"] + luck["width_px"] + html.GAP_PX <= html.PAGE_PX) == fits
+
+
+def test_a_difference_that_no_pattern_names_is_told_as_picked_with_its_p_value(spatial):
+    said = paragraph(spatial("none", 0.4))
+    assert "the largest of the planned differences: the centre less the border" in said
+    assert "p = 0.010)" in said
+    assert "the largest of" not in paragraph(spatial("centre", 0.002))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from vlbias.answers import Answer, Failure, Outcome
 from vlbias.errors import BadInput
 from vlbias.metrics import _detection
 from vlbias.metrics._blocks import Floats, rows
+from vlbias.metrics._cell_table import CellTable
 from vlbias.metrics._spatial_blocks import GridBlocks
 
 OVERLAP = 0.5
@@ -29,6 +30,7 @@ class Located:
     said_NCK: Floats
     truth_NC4: Floats
     image_wh_px: tuple[int, int]
+    items: tuple[str, ...]
     kind_N: tuple[str, ...]
     cluster_N: tuple[str, ...]
     notes: tuple[str, ...]
@@ -73,8 +75,14 @@ class Located:
             hit_NC=self.right_NC,
             false_NC=None,
             cluster_N=numbers,
+            items=self.items,
             notes=self.notes,
         )
+
+    @property
+    def table(self) -> CellTable:
+        """What is found by cell, in points."""
+        return replace(self.blocks.table, metric="detection_accuracy", clusters=self.cluster_N)
 
 
 def located(outcomes: Sequence[Outcome]) -> Iterator[Located]:
@@ -114,6 +122,7 @@ def _complete(found: Sequence[Answer | Failure], *, asks: str, grid: str, size: 
         said_NCK=tables[0].reshape(len(kept), n_cells, length),
         truth_NC4=tables[1].reshape(len(kept), n_cells, 4),
         image_wh_px=(width, height),
+        items=tuple(kept),
         kind_N=tuple(about[item][0] for item in kept),
         cluster_N=tuple(about[item][1] for item in kept),
         notes=(f"attrition: {lost} of {len(about)} items lack a usable answer in a cell; left out",) if lost else (),

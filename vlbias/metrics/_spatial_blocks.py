@@ -10,6 +10,7 @@ import numpy as np
 
 from vlbias.answers import Answer, Failure, Outcome
 from vlbias.metrics._blocks import Floats, Ints, rows
+from vlbias.metrics._cell_table import CellTable
 
 CONDITION = ("shift", "background", "layout", "style")
 
@@ -26,6 +27,7 @@ class GridBlocks:
     hit_NC: Floats
     false_NC: Floats | None
     cluster_N: Ints
+    items: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
@@ -39,9 +41,24 @@ class GridBlocks:
         return None if self.false_NC is None else (self.hit_NC + self.false_NC) / 2
 
     @property
-    def one_item_per_cluster(self) -> bool:
-        """Whether items are independent of each other, which Cochran's Q and McNemar's test suppose."""
-        return len(np.unique(self.cluster_N)) == len(self.cluster_N)
+    def clusters(self) -> tuple[str, ...]:
+        """The cluster of each item, as text."""
+        return tuple(str(c) for c in self.cluster_N)
+
+    @property
+    def table(self) -> CellTable:
+        """Right answers by cell, in points."""
+        return CellTable(
+            metric="spatial_accuracy",
+            task=self.task,
+            unit="points",
+            grid_rc=self.grid_rc,
+            value_NC=100 * self.right_NC,
+            items=self.items,
+            clusters=self.clusters,
+            bounds=(0.0, 100.0),
+            notes=self.notes,
+        )
 
 
 def grid_blocks(outcomes: Sequence[Outcome]) -> Iterator[GridBlocks]:
@@ -87,5 +104,6 @@ def _complete(found: Sequence[Answer | Failure], *, task: str, grid_rc: tuple[in
         hit_NC=table[:, :n_cells],
         false_NC=table[:, n_cells:] if both else None,
         cluster_N=np.unique([cluster[i] for i in kept], return_inverse=True)[1].reshape(-1).astype(np.intp),
+        items=tuple(kept),
         notes=(f"attrition: {lost} of {len(cluster)} items lack a usable answer in a cell; left out",) if lost else (),
     )

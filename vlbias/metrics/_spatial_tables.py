@@ -17,6 +17,7 @@ from vlbias.metrics._spatial_contrasts import contrast_rows
 from vlbias.metrics._spatial_test import DRAWS, LEVEL, SpatialTest, spatial_test
 
 JOINED = "min-p over variance and max-T of patterns"
+MORAN = "a description: no test and no interval"
 PERMUTED = f"cells permuted within clusters, {DRAWS} draws"
 
 
@@ -38,7 +39,7 @@ def of_table(found: GridBlocks, value_NC: Floats, *, prefix: str, rng: np.random
     pattern = unvalued(f"{prefix}_pattern", found, unit="", note=f"along each pattern, in standard errors: {explained}")
     variance = unvalued(f"{prefix}_cell_variance", found, unit="points^2",
                       note=f"the map varies by {test.variance:.4g}, of which luck is {null.mean():.4g}")  # fmt: skip
-    moran = unvalued(f"{prefix}_morans_i", found, unit="", note="a description: no test and no interval")
+    moran = unvalued(f"{prefix}_morans_i", found, unit="", note=MORAN)
     return [
         replace(pattern, label=test.label, reference=none, adjusted=JOINED),
         replace(
@@ -48,11 +49,12 @@ def of_table(found: GridBlocks, value_NC: Floats, *, prefix: str, rng: np.random
             reference=reference(np.maximum(0.0, null - null.mean()), p_value=test.p_variance, method=PERMUTED),
         ),
         *_contrasts(found, value_NC, prefix=prefix, rng=rng),
-        _moran(moran, test),
+        moran_estimate(moran, test),
     ]
 
 
-def _moran(blank: Estimate, test: SpatialTest) -> Estimate:
+def moran_estimate(blank: Estimate, test: SpatialTest) -> Estimate:
+    """`blank` with Moran's I beside what luck gives; without a value where the map is flat."""
     if test.moran is None or not len(test.null_moran_B):
         return replace(blank, notes=("the map is flat", *blank.notes))
     return replace(blank, value=test.moran, reference=reference(test.null_moran_B, p_value=None, method=PERMUTED))

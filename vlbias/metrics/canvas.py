@@ -14,11 +14,12 @@ import numpy as np
 from vlbias.answers import Answer, Outcome
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, Ints, rows
+from vlbias.metrics._cell_table import CellTable, of_luck
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._resample import reference
 from vlbias.metrics._sign_flips import flipped, stepped
 from vlbias.metrics._spatial_contrasts import contrast_rows
-from vlbias.metrics._spatial_tables import JOINED, over_grids
+from vlbias.metrics._spatial_tables import JOINED, MORAN, moran_estimate, over_grids
 from vlbias.metrics._spatial_test import DRAWS, coordinates, spatial_test
 
 UNIT = "nats"
@@ -39,7 +40,22 @@ class LossMap:
     @property
     def cluster_N(self) -> Ints:
         """The clusters, numbered from 0."""
-        return np.unique(list(self.clusters), return_inverse=True)[1].reshape(-1).astype(np.intp)
+        return self.table.cluster_N
+
+    @property
+    def table(self) -> CellTable:
+        """The loss by cell, in nats."""
+        return CellTable(
+            metric="canvas_loss",
+            task=self.background,
+            unit=UNIT,
+            grid_rc=self.grid_rc,
+            value_NC=self.loss_NC,
+            items=self.items,
+            clusters=self.clusters,
+            bounds=EVERYWHERE,
+            notes=self.notes,
+        )
 
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
@@ -48,11 +64,13 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
     Loss is -log p(label), teacher-forced, summed over the label's tokens; the pattern is of minus the loss, so `top`
     says that the label is most probable there. A slope is nats from one side of the canvas to the other. Where several
     backgrounds were asked, p-values are Holm's over them, and `canvas_slopes_differ` tests whether a slope depends on
-    the background.
+    the background. `canvas_loss_of_luck` is one map of the same losses with the cells of each cluster dealt by chance.
+    What is right and wrong of the labels is tested by the metric `spatial`.
     """
-    maps = _maps(outcomes)
+    maps = loss_maps(outcomes)
     out = [estimate for found in maps for estimate in _of_map(found, rng=rng)]
-    return [*over_grids(out), *_between(maps, rng=rng)]
+    between = _between(maps, rng=rng)
+    return [*over_grids(out), *between, *(e for found in maps for e in of_luck(found.table, rng=rng))]
 
 
 def _of_map(found: LossMap, *, rng: np.random.Generator) -> list[Estimate]:
@@ -92,7 +110,8 @@ def _of_map(found: LossMap, *, rng: np.random.Generator) -> list[Estimate]:
             ),
         )
     )
-    return [*out, *_planned(found, rng=rng)]
+    moran = moran_estimate(replace(blank, metric="canvas_morans_i", unit="", notes=(MORAN, *found.notes)), test)
+    return [*out, *_planned(found, rng=rng), moran]
 
 
 def _planned(found: LossMap, *, rng: np.random.Generator) -> list[Estimate]:
@@ -132,7 +151,8 @@ def _slopes(grid_rc: tuple[int, int]) -> dict[str, Floats]:
     return {name: at_C / (at_C**2).sum() for name, at_C in sides.items() if (at_C**2).sum() > 0}
 
 
-def _maps(outcomes: Sequence[Outcome]) -> list[LossMap]:
+def loss_maps(outcomes: Sequence[Outcome]) -> list[LossMap]:
+    """The losses on each background, of the items that have one in every cell."""
     told_of: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     grids: dict[str, tuple[int, int]] = {}
     cluster: dict[str, str] = {}

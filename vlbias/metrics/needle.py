@@ -11,15 +11,15 @@ import numpy as np
 from vlbias.answers import Answer, Failure, Outcome
 from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import Floats, rows
+from vlbias.metrics._cell_table import CellTable, of_luck
 from vlbias.metrics._even_share import above_even
+from vlbias.metrics._exact_tests import exact_tests, flip_rate
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._multiplicity import over_tasks
-from vlbias.metrics._resample import reference
-from vlbias.metrics._spatial_tables import JOINED
-from vlbias.metrics._spatial_test import DRAWS, SpatialTest, spatial_test
+from vlbias.metrics._spatial_blocks import GridBlocks
+from vlbias.metrics._spatial_tables import of_table
 
 COORDINATES = ("image", "row", "column")
-PERMUTED = f"cells permuted within clusters, {DRAWS} draws"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +32,8 @@ class Found:
 
     right_NS: dict[str, Floats]
     said_NS: dict[str, Floats]
-    clusters: list[str]
+    items: tuple[str, ...]
+    clusters: tuple[str, ...]
     place_S3: tuple[tuple[int, int, int], ...]
     grid_rc: tuple[int, int]
     n_images: int
@@ -44,15 +45,36 @@ class Found:
         asked = [self.right_NS[c] for c in COORDINATES if c in self.right_NS]
         return np.prod(asked, axis=0) if asked else None
 
+    @property
+    def table(self) -> CellTable | None:
+        """All coordinates right, by cell, in points and as the mean over the images; None where none was asked."""
+        if self.exact_NS is None:
+            return None
+        n_rows, n_columns = self.grid_rc
+        cell_S = np.array([r * n_columns + c for _, r, c in self.place_S3])
+        by_cell = [100 * self.exact_NS[:, cell_S == c].mean(axis=1) for c in range(n_rows * n_columns)]
+        return CellTable(
+            metric="needle_exact_at",
+            task="all",
+            unit="points",
+            grid_rc=self.grid_rc,
+            value_NC=np.stack(by_cell, axis=1),
+            items=self.items,
+            clusters=self.clusters,
+            bounds=(0.0, 100.0),
+            notes=self.notes,
+        )
+
 
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
     """Accuracy of each coordinate, of all together (exact), per cell and image; liking for a number; hits and alarms.
 
     The reference of a coordinate's accuracy is a guess among its numbers. `needle_exact` at a cell is the mean over the
-    images, and its pattern is tested as in a grid. `needle_said` is how much more often a number is answered than it is
-    right. Points.
+    images, and its pattern, variance and contrasts are those of a grid; Cochran's Q, McNemar's tests and flips are over
+    all cells of all images. `needle_exact_at_of_luck` is one map of the same answers with cells dealt by chance.
+    `needle_said` is how much more often a number is answered than it is right. Points.
     """
-    found = _found(outcomes)
+    found = found_needles(outcomes)
     if found is None:
         return []
     if not found.clusters:
@@ -89,24 +111,31 @@ def _exact(found: Found, exact_NS: Floats, *, guess: float, rng: np.random.Gener
     luck = Reference(mean=guess, low=guess, high=guess, p_value=None, method="guesses of all coordinates, exactly")
     blank = Estimate(metric="needle_exact", unit="points", notes=found.notes)
     out = [mean_estimate(blank, 100 * exact_NS.mean(axis=1), found.clusters, rng=rng, reference=luck)]
-    cell_S = np.array([r * found.grid_rc[1] + c for _, r, c in found.place_S3])
-    n_cells = found.grid_rc[0] * found.grid_rc[1]
-    by_cell_NC = np.stack([exact_NS[:, cell_S == c].mean(axis=1) for c in range(n_cells)], axis=1)
-    for c in range(n_cells):
+    table = found.table
+    assert table is not None
+    for c in range(table.value_NC.shape[1]):
         at = replace(blank, metric="needle_exact_at", cell=divmod(c, found.grid_rc[1]))
-        out.append(mean_estimate(at, 100 * by_cell_NC[:, c], found.clusters, rng=rng, reference=luck))
-    if n_cells > 1 and len(set(found.clusters)) > 1:
-        cluster_N = np.unique(found.clusters, return_inverse=True)[1].reshape(-1).astype(np.intp)
-        out.append(_pattern(spatial_test(100 * by_cell_NC, cluster_N, found.grid_rc, rng=rng), found))
-    return out
+        out.append(mean_estimate(at, table.value_NC[:, c], found.clusters, rng=rng, reference=luck))
+    if table.value_NC.shape[1] > 1:
+        out += of_table(_blocks(table), table.value_NC / 100, prefix="needle", rng=rng)
+    names = [f"image {i + 1} row {r + 1} column {c + 1}" for i, r, c in found.place_S3]
+    bare = Estimate(metric="", notes=found.notes)
+    out += exact_tests(bare, exact_NS, prefix="needle", places=names, clusters=found.clusters)
+    out.append(flip_rate(bare, exact_NS, found.clusters, prefix="needle", rng=rng))
+    return [*out, *of_luck(table, rng=rng)]
 
 
-def _pattern(test: SpatialTest, found: Found) -> Estimate:
-    n, g = len(found.clusters), len(set(found.clusters))
-    none = reference(test.null_variance_B, p_value=test.p_any, method=PERMUTED)
-    zero = replace(none, mean=0.0, low=0.0, high=0.0)
-    return Estimate(metric="needle_pattern", label=test.label, n=n, clusters=g, reference=zero, adjusted=JOINED,
-                    notes=found.notes)  # fmt: skip
+def _blocks(table: CellTable) -> GridBlocks:
+    """The table as spatial tests take it."""
+    return GridBlocks(
+        task=table.task,
+        grid_rc=table.grid_rc,
+        hit_NC=table.value_NC / 100,
+        false_NC=None,
+        cluster_N=table.cluster_N,
+        items=table.items,
+        notes=table.notes,
+    )
 
 
 def _presence(found: Found, *, rng: np.random.Generator) -> list[Estimate]:
@@ -120,7 +149,8 @@ def _presence(found: Found, *, rng: np.random.Generator) -> list[Estimate]:
     return out
 
 
-def _found(outcomes: Sequence[Outcome]) -> Found | None:
+def found_needles(outcomes: Sequence[Outcome]) -> Found | None:
+    """The complete tables of a run over stitched images; None where nothing of the kind was asked."""
     answers: dict[str, dict[tuple[str, int], Answer]] = defaultdict(dict)
     cluster: dict[str, str] = {}
     place: dict[int, tuple[int, int, int]] = {}
@@ -152,7 +182,8 @@ def _found(outcomes: Sequence[Outcome]) -> Found | None:
     return Found(
         right_NS={name: table(name, "right") for name in asked},
         said_NS={name: table(name, "said") for name in asked if name in COORDINATES},
-        clusters=[cluster[item] for item in kept],
+        items=tuple(kept),
+        clusters=tuple(cluster[item] for item in kept),
         place_S3=tuple(place[slot] for slot in slots),
         grid_rc=grid_rc,
         n_images=1 + max(image for image, _, _ in place.values()),

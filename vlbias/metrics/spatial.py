@@ -9,15 +9,15 @@ import numpy as np
 from scipy import stats
 
 from vlbias.answers import Outcome
-from vlbias.estimates import Estimate, Reference
+from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, cluster_sums
+from vlbias.metrics._cell_table import of_luck
+from vlbias.metrics._exact_tests import cell_names, exact_tests, flip_rate
 from vlbias.metrics._intervals import EXACT
-from vlbias.metrics._means import BOOTSTRAP, mean_estimate
-from vlbias.metrics._multiplicity import holm
+from vlbias.metrics._means import BOOTSTRAP
 from vlbias.metrics._resample import bootstrap_sums, exact_share, percentile
 from vlbias.metrics._spatial_blocks import GridBlocks, grid_blocks
 from vlbias.metrics._spatial_tables import of_table, over_grids, unvalued
-from vlbias.metrics._spatial_test import cochran_q, mcnemar_pairs
 
 LOGLINEAR = "rates (x + 1/2) / (n + 1) (Hautus 1995)"
 
@@ -41,8 +41,16 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         out += [*_maps(found, rng=rng), *of_table(found, found.right_NC, prefix="spatial", rng=rng)]
         if found.yes_NC is not None:
             out += of_table(found, found.yes_NC, prefix="spatial_leaning", rng=rng)
-        out += [*_exact_tests(found), _flips(found, rng=rng), *_luck(found, rng=rng)]
+        out += [*_of_hits(found, rng=rng), *of_luck(found.table, rng=rng)]
     return over_grids(out)
+
+
+def _of_hits(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
+    """What needs no resampling, of hits: whether cells differ, which pairs do, how many items flip."""
+    blank, clusters = Estimate(metric="", task=found.task, notes=found.notes), found.clusters
+    names = cell_names(found.grid_rc)
+    tests = exact_tests(blank, found.hit_NC, prefix="spatial", places=names, clusters=clusters)
+    return [*tests, flip_rate(blank, found.hit_NC, clusters, prefix="spatial", rng=rng)]
 
 
 def _maps(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
@@ -103,52 +111,3 @@ def _interval(
         return replace(one, interval="not available: one cluster")
     low, high = percentile(drawn_B, float(value), n_clusters=g, bounds=bounds)
     return replace(one, low=low, high=high, interval=BOOTSTRAP)
-
-
-def _exact_tests(found: GridBlocks) -> list[Estimate]:
-    """Cochran's Q over the cells and exact McNemar tests of all pairs of cells, for hits."""
-    q_blank = unvalued("spatial_cochran_q", found, unit=f"chi2, {found.hit_NC.shape[1] - 1} df")
-    pairs_blank = unvalued("spatial_pairs_apart", found, unit="pairs of cells")
-    if not found.one_item_per_cluster:
-        why = "not available: items share clusters, and this test takes them for independent; see spatial_pattern"
-        return [replace(e, notes=(why, *e.notes)) for e in (q_blank, pairs_blank)]
-    q = cochran_q(found.hit_NC)
-    if q is None:
-        why = "no item changes over the cells"
-        return [replace(e, notes=(why, *e.notes)) for e in (q_blank, pairs_blank)]
-    df = found.hit_NC.shape[1] - 1
-    low, high = (float(v) for v in stats.chi2.ppf([0.025, 0.975], df))
-    about = Reference(mean=float(df), low=low, high=high, p_value=q[1], method="chi squared (Cochran 1950)")
-    pairs, p_P = mcnemar_pairs(found.hit_NC)
-    stepped = holm(p_P.tolist())
-    least = min(range(len(pairs)), key=lambda k: stepped[k])
-    one, other = (divmod(c, found.grid_rc[1]) for c in pairs[least])
-    note = f"most apart: {_place(one)} and {_place(other)}, p = {stepped[least]:.4g}"
-    return [
-        replace(q_blank, value=q[0], interval="not available: a test statistic", reference=about),
-        replace(
-            pairs_blank,
-            value=float(sum(p <= 0.05 for p in stepped)),
-            interval="not available: a count of tests",
-            adjusted=f"exact McNemar, Holm over {len(pairs)} pairs",
-            notes=(note, *pairs_blank.notes),
-        ),
-    ]
-
-
-def _place(cell: tuple[int, int]) -> str:
-    return f"row {cell[0] + 1} column {cell[1] + 1}"
-
-
-def _flips(found: GridBlocks, *, rng: np.random.Generator) -> Estimate:
-    """The share of items whose answer, with the thing present, is not the same in every cell."""
-    each_N = 100.0 * (np.ptp(found.hit_NC, axis=1) > 0)
-    return mean_estimate(unvalued("spatial_flip_rate", found), each_N, [str(c) for c in found.cluster_N], rng=rng)
-
-
-def _luck(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
-    """What the map looks like when cells are exchangeable: one deal, and no interval."""
-    sums_GC = cluster_sums(100 * found.right_NC, found.cluster_N)
-    dealt_C = rng.permuted(sums_GC, axis=1).sum(axis=0) / len(found.right_NC)
-    blank = replace(unvalued("spatial_accuracy_of_luck", found), interval="not available: one deal of the cells")
-    return [replace(blank, value=float(v), cell=divmod(c, found.grid_rc[1])) for c, v in enumerate(dealt_C)]

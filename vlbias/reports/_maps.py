@@ -14,6 +14,7 @@ from vlbias.estimates import Estimate
 from vlbias.reports import Report
 from vlbias.reports._draw import PAGE, Palette, inline_svg
 from vlbias.reports._reading import number, title
+from vlbias.reports._spatial import OF_LUCK
 from vlbias.reports._text import clean
 
 Grid: TypeAlias = Sequence[Sequence[float | None]]
@@ -21,7 +22,7 @@ CELL_IN = 0.52
 MARGIN_IN = (1.15, 0.95)
 MOST_WORDED = 12
 AXES = {"preference_index_pair": ("slot of the one nearer to the head", "slot of the one nearer to the question")}
-CELLS, LUCK = ("spatial_", "canvas_", "detection_", "needle_"), "_of_luck"
+CELLS = ("spatial_", "canvas_", "detection_", "needle_")
 FAINTEST, STRONGEST = 0.05, 0.55
 
 
@@ -51,7 +52,7 @@ def maps(report: Report) -> list[Map]:
         if mapped(e):
             groups.setdefault((e.metric, e.task, e.unit), []).append(e)
     return [
-        replace(_map(*key, found), beside=_values(groups.get((key[0].removesuffix(LUCK), *key[1:]), [])))
+        replace(_map(*key, found), beside=_values(groups.get((key[0].removesuffix(OF_LUCK), *key[1:]), [])))
         for key, found in groups.items()
     ]
 

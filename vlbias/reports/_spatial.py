@@ -9,13 +9,8 @@ from vlbias.reports import Report
 from vlbias.reports._reading import interval, number, p_value
 from vlbias.reports._text import clean
 
-FIRST_MAPS = (
-    "detection_accuracy",
-    "canvas_loss",
-    "needle_exact_at",
-    "spatial_accuracy",
-    "spatial_accuracy_of_luck",
-)
+FIRST_MAPS = ("detection_accuracy", "canvas_loss", "needle_exact_at", "spatial_accuracy")
+OF_LUCK = "_of_luck"
 SIDES = MappingProxyType(
     {
         "centre_border": ("the centre", "the border"),
@@ -88,9 +83,16 @@ def largest(report: Report, pattern: Estimate) -> Estimate | None:
     return max(named or found, key=_strength, default=None)
 
 
-def order_of_map(metric: str) -> int:
-    """The place of a metric's map on the page; those that lead come first."""
-    return FIRST_MAPS.index(metric) if metric in FIRST_MAPS else len(FIRST_MAPS)
+def leading_map(report: Report) -> str | None:
+    """The metric whose maps stand in front, one per way of asking; None where nothing over cells was measured."""
+    mapped = {e.metric for e in report.estimates if e.cell is not None}
+    return next((metric for metric in FIRST_MAPS if metric in mapped), None)
+
+
+def order_of_map(metric: str) -> tuple[int, bool]:
+    """Where the maps of a metric stand on the page: those that can lead first, in each a map before that of luck."""
+    plain = metric.removesuffix(OF_LUCK)
+    return FIRST_MAPS.index(plain) if plain in FIRST_MAPS else len(FIRST_MAPS), metric != plain
 
 
 def _said(pattern: Estimate, difference: Estimate | None) -> str:
@@ -102,13 +104,18 @@ def _said(pattern: Estimate, difference: Estimate | None) -> str:
     else:
         found = f"answers are best in the pattern {clean(pattern.label or '', 30)}"
     text = f"{task}{found} ({_p(pattern)})"
-    return f"{text[0].upper()}{text[1:]}{'' if difference is None else '; ' + _differ(difference)}."
+    said = "" if difference is None else "; " + _differ(difference, named=pattern.label not in ("none", "other"))
+    return f"{text[0].upper()}{text[1:]}{said}."
 
 
-def _differ(e: Estimate) -> str:
+def _differ(e: Estimate, *, named: bool) -> str:
+    """The difference in words; where no pattern names its sides it was picked, and its p-value stands beside it."""
     one, other = next(sides for name, sides in SIDES.items() if e.metric.endswith(name))
     size = f"{one} less {other} is {number(e.value, e.unit, signed=True)} {clean(e.unit, 20)}"
-    return size if e.low is None else f"{size} ({100 * e.confidence:.0f} % interval {interval(e)})"
+    told = [] if e.low is None else [f"{100 * e.confidence:.0f} % interval {interval(e)}"]
+    picked = "" if named else "the largest of the planned differences: "
+    told += [] if named else [_p(e)]
+    return f"{picked}{size} ({', '.join(told)})" if told else f"{picked}{size}"
 
 
 def _p(e: Estimate) -> str:

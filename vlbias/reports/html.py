@@ -25,6 +25,7 @@ from vlbias.reports._verdict import sentences
 
 WIDE_IN, NARROW_IN, SMALL_IN = (6.6, 3.2), (3.9, 2.9), (2.5, 1.7)
 EXAMPLES = 6
+PAGE_PX, GAP_PX = 812, 28  # of _style.css.jinja: the width of a page's text, and between maps
 
 
 def write(report: Report, *, folder: Path) -> list[Path]:
@@ -77,20 +78,32 @@ def headline(report: Report) -> list[Estimate]:
 
 
 def maps(report: Report) -> list[dict[str, Any]]:
-    """The maps, those of all tasks together first; where there is none, those that lead are in front."""
-    drawn = sorted(_maps.maps(report), key=lambda m: (m.task != "all", m.task, spatial.order_of_map(m.metric)))
-    leads = bool(spatial.patterns(report))
+    """The maps; in front those that lead, each beside one of luck, and where none leads those of all tasks together."""
+    first = spatial.leading_map(report) if spatial.patterns(report) else None
+    drawn = sorted(_maps.maps(report), key=lambda m: _order(m, first))
     whole = any(m.task == "all" for m in drawn)
     return [
         {
             "title": m.title,
             "unit": m.unit,
-            "width_px": 150 + 54 * len(m.values_RC[0]),
-            "front": m.metric in spatial.FIRST_MAPS if leads else m.task == "all" or not whole,
+            "width_px": _width_px(m),
+            "luck": m.metric.endswith(spatial.OF_LUCK),
+            "front": m.metric.removesuffix(spatial.OF_LUCK) == first if first else m.task == "all" or not whole,
             "svg": Markup(_maps.heatmap(m, name=f"map{k}")),  # noqa: S704
         }
         for k, m in enumerate(drawn)
     ]
+
+
+def _order(m: _maps.Map, first: str | None) -> tuple[bool, bool, str, tuple[int, bool]]:
+    return m.metric.removesuffix(spatial.OF_LUCK) != first, m.task != "all", m.task, spatial.order_of_map(m.metric)
+
+
+def _width_px(m: _maps.Map) -> int:
+    """The width of a map; one of luck, whose cells hold one number each, shrinks to stand beside the one found."""
+    natural = 150 + 54 * len(m.values_RC[0])
+    beside = PAGE_PX - GAP_PX - natural
+    return beside if m.metric.endswith(spatial.OF_LUCK) and 0.6 * natural <= beside < natural else natural
 
 
 def figures(report: Report) -> list[dict[str, Any]]:
