@@ -76,17 +76,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"rooms", "config", "display", "plan", "session", "dryrun", "scoring", "store", "parquet", "reports", "imports"}
     | {"strictyaml", "probes", "videos", "fingerprint", "forecast"},
     "attention": {"errors", "records"},
-    "bench": SPEECH | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"},
+    "bench": SPEECH
+    | {"rooms", "attention", "models", "metrics", "run", "plan", "config", "videos", "prompts"}
+    | {"arms", "athand", "session", "tryout"},
     "responders": SPEECH | {"rooms", "config", "plan", "session", "store", "scoring"},
     "selfcheck": SPEECH | {"responders", "metrics"},
     "groundtruth": SPEECH | {"organisms", "probes", "prompts", "metrics"},
     "groundtruth_page": SPEECH | {"groundtruth"},
     "validity": {"selfcheck", "power", "metrics"},
     "recovery": SPEECH | {"rooms", "config", "plan", "prompts", "selfcheck", "metrics"},
+    "cellcheck": SPEECH | {"rooms", "config", "plan", "prompts", "run", "selfcheck"},
     "order_page": SPEECH | {"scoring", "recovery", "reports"},
     "commands": SPEECH
     | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint", "audit"}
-    | {"shortcuts", "static_pe", "recovery", "order_page"}
+    | {"shortcuts", "static_pe", "recovery", "order_page", "cellcheck"}
     | {"debiasing", "debiascheck", "debiaspage", "transfer", "reports", "organisms", "groundtruth", "groundtruth_page"},
     "cli": {"errors", "rooms", "job", "scoring", "listing", "doctor"},
 }
