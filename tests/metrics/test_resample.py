@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vlbias.metrics import _resample
-from vlbias.metrics._resample import Resampling
+from vlbias.metrics._resample import Resampling, mid_quantiles
 
 
 def test_tables_of_equally_many_clusters_share_their_draws_and_others_do_not():
@@ -41,3 +41,16 @@ def test_a_permuted_curve_keeps_the_sum_of_its_cluster():
 def test_no_cluster_cannot_be_drawn():
     with pytest.raises(ValueError, match="found none"):
         Resampling(np.random.default_rng(0)).sums(np.zeros((0, 2)))
+
+
+def test_a_quantile_counts_ties_half():
+    values = np.repeat([1.0, 2.0, 4.0], [2, 6, 2])
+    assert mid_quantiles(values, (0.1, 0.5, 0.9)).tolist() == [1.0, 2.0, 4.0]
+    assert mid_quantiles(values, (0.3, 0.0, 1.0)).tolist() == pytest.approx([1.5, 1.0, 4.0])
+    assert mid_quantiles(values + 1e-13 * np.arange(10), (0.5,)) == pytest.approx(2.0)
+
+
+def test_without_ties_it_is_the_usual_quantile():
+    values = np.random.default_rng(1).normal(size=999)
+    levels = (0.025, 0.5, 0.975)
+    assert mid_quantiles(values, levels) == pytest.approx(np.quantile(values, levels, method="hazen"))

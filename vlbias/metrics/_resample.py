@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -133,6 +133,19 @@ def bca(
 def sign_flips(score_GK: Floats, *, rng: np.random.Generator, draws: int = PERMUTATIONS) -> Floats:
     """Sums over clusters whose sign is flipped at random, [draws, K]: the null of paired differences."""
     return variant_sums(np.stack([score_GK, -score_GK], axis=1), rng=rng, draws=draws)
+
+
+def mid_quantiles(values_B: Floats, levels: Sequence[float]) -> Floats:
+    """The quantiles at `levels` of values that may be tied, [levels], ties counted half.
+
+    A value stands at the share of values below it and half of those equal to it; between values the quantile is
+    linear, outside it is the least or the greatest (Ma, Genton and Parzen 2011).
+    """
+    sorted_B = np.sort(values_B)
+    slack = ROUNDING * max(1.0, float(np.abs(sorted_B[[0, -1]]).max()))
+    first_V = np.flatnonzero(np.diff(sorted_B, prepend=-np.inf) > slack)
+    count_V = np.diff(first_V, append=len(sorted_B))
+    return np.asarray(np.interp(levels, (first_V + count_V / 2) / len(sorted_B), sorted_B[first_V]))
 
 
 def exact_share(n_hit: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
