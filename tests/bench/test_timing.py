@@ -1,36 +1,58 @@
 """Two things are compared by what they cost, not by what stood in their way."""
 
+import itertools
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from vlbias.bench import Row, at_least, at_most, chosen
-from vlbias.bench._timing import alternate
+from vlbias.bench._timing import Ratio, alternate, seconds
 from vlbias.errors import UnknownName
 
 
-def spin(loops: int) -> int:
-    return sum(range(loops))
+@pytest.fixture
+def works() -> Callable[..., Ratio]:
+    """Compares two works that take told seconds of a clock that only they move."""
+
+    def compare(first_s: list[float], second_s: list[float], **given: object) -> Ratio:
+        spent = [0.0]
+
+        def work(each: Iterator[float]) -> Callable[[], None]:
+            return lambda: spent.__setitem__(0, spent[0] + next(each))
+
+        return alternate(work(iter(first_s)), work(iter(second_s)), clock=lambda: spent[0], **given)
+
+    return compare
 
 
-def test_three_times_the_work_is_a_ratio_near_three() -> None:
-    found = alternate(lambda: spin(1_500_000), lambda: spin(500_000), rounds=4)
-    assert 2 < found.value < 4.5
-    assert found.low <= found.high
-    assert len(found.first_s) == len(found.second_s) == 4
+def test_a_ratio_is_that_of_the_minima_and_its_bounds_are_those_of_the_rounds(works) -> None:
+    found = works([6.0, 3.0, 8.0], [1.0, 2.0, 4.0], rounds=3, warm_up=False)
+    assert (found.value, found.low, found.high) == (3.0, 1.5, 6.0)
+    assert found.first_s == (6.0, 3.0, 8.0) and found.second_s == (1.0, 2.0, 4.0)
+
+
+def test_the_first_run_of_each_is_not_counted(works) -> None:
+    assert works([90.0, 6.0], [1.0, 2.0], rounds=1).value == 3.0
 
 
 def test_sleep_is_not_work() -> None:
-    def lazy() -> None:
-        time.sleep(0.05)
-        spin(500_000)
+    assert seconds(lambda: time.sleep(0.3)) < 0.15
 
-    assert alternate(lazy, lambda: spin(500_000), rounds=3).value < 2
+
+def test_work_is_counted_as_long_as_it_is() -> None:
+    def busy() -> None:
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+
+    assert 0.05 <= seconds(busy) < 1
 
 
 def test_the_two_take_turns() -> None:
     seen: list[str] = []
-    alternate(lambda: (seen.append("a"), spin(20_000)), lambda: (seen.append("b"), spin(20_000)), rounds=2)
+    ticks = itertools.count()  # a clock that never stands still
+    alternate(lambda: seen.append("a"), lambda: seen.append("b"), rounds=2, clock=lambda: float(next(ticks)))
     assert "".join(seen) == "ababab"
 
 

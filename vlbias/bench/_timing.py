@@ -12,6 +12,7 @@ import torch
 from vlbias.bench import Row
 
 Work = Callable[[], Any]
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +34,29 @@ class Ratio:
         return Row(name=name, value=self.value, unit="x", low=self.low, high=self.high)
 
 
-def alternate(first: Work, second: Work, *, rounds: int, device: str = "cpu", warm_up: bool = True) -> Ratio:
+def alternate(
+    first: Work,
+    second: Work,
+    *,
+    rounds: int,
+    device: str = "cpu",
+    warm_up: bool = True,
+    clock: Clock = time.process_time,
+) -> Ratio:
     """Runs first, second, first, second, ... `rounds` times each and compares their times."""
     if rounds < 1:
         raise ValueError(f"rounds: found {rounds}; give 1 or more")
     if warm_up:
         first()
         second()
-    pairs = [(seconds(first, device=device), seconds(second, device=device)) for _ in range(rounds)]
+    pairs = [tuple(seconds(work, device=device, clock=clock) for work in (first, second)) for _ in range(rounds)]
     each = [one / other for one, other in pairs]
     ones, others = zip(*pairs)
     return Ratio(value=min(ones) / min(others), low=min(each), high=max(each), first_s=ones, second_s=others)
 
 
-def seconds(work: Work, *, device: str = "cpu") -> float:
-    """What one call of `work` takes: CPU time of this process, or device time on CUDA."""
+def seconds(work: Work, *, device: str = "cpu", clock: Clock = time.process_time) -> float:
+    """What one call of `work` takes by the clock, which is this process's CPU time, or device time on CUDA."""
     if torch.device(device).type == "cuda":
         event: Any = torch.cuda.Event
         start, end = event(enable_timing=True), event(enable_timing=True)
@@ -57,6 +66,6 @@ def seconds(work: Work, *, device: str = "cpu") -> float:
         end.record()
         torch.cuda.synchronize()
         return float(start.elapsed_time(end)) / 1000
-    began = time.process_time()
+    began = clock()
     work()
-    return time.process_time() - began
+    return clock() - began

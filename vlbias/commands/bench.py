@@ -44,9 +44,9 @@ def command(
 
 
 def _table(rows: list[Any]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("figure", "value", "unit", "low", "high", "goal", "met")
+    table = Table(Column("figure", overflow="fold"), "value", "unit", "low", "high", "goal", "met")
     for row in rows:
         spread = ["" if bound is None else f"{bound:.4g}" for bound in (row.low, row.high)]
         met = {True: "yes", False: "no", None: ""}[row.ok]
