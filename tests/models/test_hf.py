@@ -97,6 +97,14 @@ def test_an_option_of_two_tokens_is_the_sum_of_its_steps(model, ask):
     assert model.nll([prompt], ["new york"])[0] == pytest.approx(-total, abs=1e-5)
 
 
+def test_an_option_that_begins_another_counts_without_it(model, ask):
+    whole = scores(model, ask([1, 2], options=("new", "red"))).logprobs[0]
+    apart = scores(model, ask([1, 2], options=("new york", "red"))).logprobs[0]
+    new, both = scores(model, ask([1, 2], options=("new", "new york"))).logprobs
+    assert math.exp(new) == pytest.approx(math.exp(whole) - math.exp(apart), rel=1e-4) and new < whole
+    assert both == pytest.approx(apart, abs=1e-5)
+
+
 def test_the_first_generated_word_is_the_most_likely_one(model, ask):
     prompts = [ask([1, 2]), ask([3])]
     replies = model.generate(prompts, max_new_tokens=3)

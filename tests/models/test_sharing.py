@@ -20,7 +20,7 @@ from vlbias.records import Fault, OptionScores, Part
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 QUESTIONS = ("what is it ?", "is it red ?", "what red blue is it ?")
-OPTIONS = ("new york", "red", "A")
+OPTIONS = ("new york", "new", "A")  # one begins another
 
 
 @pytest.fixture

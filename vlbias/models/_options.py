@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from vlbias.errors import ModelError
 
 Tokens: TypeAlias = tuple[int, ...]
 MOST_OPTIONS = 4096
+SMALLEST = 2.0**-24  # logits of float32 do not tell a smaller share from none
 
 
 def variants(tokenizer: Any, option: str) -> tuple[Tokens, ...]:
@@ -57,6 +59,30 @@ class Variants:
                 self._known.clear()
             self._known[option] = variants(self._tokenizer, option)
         return self._known[option]
+
+
+def log_probabilities(sums_KV: Sequence[Sequence[float]], variants: Sequence[Sequence[Tokens]]) -> tuple[float, ...]:
+    """The log-probability of each option, where an answer counts as the longest option that it begins with.
+
+    `sums_KV[k][v]` is the log-probability of the tokens `variants[k][v]`. "1" begins "12", and "a dog" begins "a dog
+    and a cat": as mere beginnings the short ones would never be less likely. So what goes on to a longer option is
+    taken off, and no answer counts twice.
+    """
+    told = [(ids, total) for own, totals in zip(variants, sums_KV) for ids, total in zip(own, totals)]
+    if len({len(ids) for ids, _ in told}) == 1:  # tokens of one length begin each other only where they are the same
+        return tuple(map(logsumexp, sums_KV))
+    return tuple(
+        logsumexp([total + _stays(ids, total, told) for ids, total in zip(own, totals)])
+        for own, totals in zip(variants, sums_KV)
+    )
+
+
+def _stays(ids: Tokens, total: float, told: Sequence[tuple[Tokens, float]]) -> float:
+    """The log of the share of answers that begin with these tokens and do not go on to a longer option."""
+    longer = {other: value for other, value in told if len(other) > len(ids) and other[: len(ids)] == ids}
+    first = [a for a in longer if not any(b != a and a[: len(b)] == b for b in longer)]
+    goes_on = math.fsum(math.exp(longer[other] - total) for other in first)
+    return math.log(max(1.0 - goes_on, SMALLEST)) if first else 0.0
 
 
 def _text(tokenizer: Any, ids: Tokens) -> str:

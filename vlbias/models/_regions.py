@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from vlbias.errors import ModelError
 from vlbias.models._batch import PER_TOKEN, Fit, collate, halving
 from vlbias.models._chat import Encoded
-from vlbias.models._options import Tokens, Variants, logsumexp
+from vlbias.models._options import Tokens, Variants, log_probabilities
 from vlbias.models._outcomes import longest_tail, scores, unfit
 from vlbias.models._separate import Options
 from vlbias.models.hf import HFModel
@@ -117,10 +117,10 @@ class Regions:
         if rest_L:
             after_V = self._run(_tokens(rest_L), places=_part(one, one.cut, n_tokens), cache=cache, keep=1)[-1]
         last = _part(one, n_tokens - 1, n_tokens)
-        found = [logsumexp([self._tail(ids, cache, after_V, last) for ids in variants]) for variants in one.options]
+        found = [[self._tail(ids, cache, after_V, last) for ids in variants] for variants in one.options]
         if rest_L:
             cache.crop(-len(rest_L))
-        return tuple(found)
+        return log_probabilities(found, one.options)
 
     def _tail(self, ids: Tokens, cache: Any, after_V: Tensor, last: Tensor | None) -> float:
         """The log-probability of the tokens of an option after a prompt that the cache holds, and `after_V` tells."""

@@ -8,7 +8,7 @@ import torch
 
 from vlbias.models._batch import in_groups, shape_key
 from vlbias.models._chat import Encoded
-from vlbias.models._options import Tokens, logsumexp
+from vlbias.models._options import Tokens, log_probabilities
 from vlbias.models._room import Room
 from vlbias.records import Fault
 
@@ -46,7 +46,8 @@ def logprobs(
             found[number] = total
         else:
             _add(found, number, [(k, total)])
-    return [x if isinstance(x, Fault) else tuple(logsumexp(values) for values in x) for x in found]
+    # The tokens of an option are all single or all several, so its sums stand in the order of its variants.
+    return [x if isinstance(x, Fault) else log_probabilities(x, own) for x, own in zip(found, options)]
 
 
 def tail_logprobs(rows: Sequence[Ready], logits: Logits) -> list[float]:

@@ -15,7 +15,7 @@ from vlbias.models._chat import Dialect, Encoded, encode
 from vlbias.models._compose import Composed, Mismatch, alone, compose
 from vlbias.models._encoder import Encoder
 from vlbias.models._features import FeatureCache, Features, content_key, decoder_of
-from vlbias.models._options import Tokens, logsumexp
+from vlbias.models._options import Tokens, log_probabilities
 from vlbias.models._prepared import Prepared
 from vlbias.models._shared import Layout, Positions, Question, Walker
 from vlbias.records import Fault, Part, Prompt
@@ -145,9 +145,9 @@ class Sharing:
         """By question, the log-probability of each of its options."""
         sums = self.walker.walk(questions).sums
         return [
-            tuple(
-                logsumexp([sums[number, k, v] for v in range(len(option))])
-                for k, option in enumerate(question.variants)
+            log_probabilities(
+                [[sums[number, k, v] for v in range(len(option))] for k, option in enumerate(question.variants)],
+                question.variants,
             )
             for number, question in enumerate(questions)
         ]
