@@ -55,6 +55,37 @@ def test_a_reply_is_read_as_it_should(reply: str, index: int | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reply", "index"),
+    [
+        ("a dog", 1),
+        ("A dog.", 1),
+        ("a dog and a cat", 2),
+        ("The answer is (A) Dog", 0),
+        ("The answer is B Dog", 1),
+        ("The answer is A.\nA dog is seen", 0),
+        ("The answer is A Dog", None),
+        ("Answer: A DOG AND A CAT", None),
+        ("I think A Dog", None),
+        ("a dog and a cat and a bird", None),
+        ("It shows a dog and a cat", None),
+        ("A", 0),
+    ],
+)
+def test_options_that_contain_each_other_are_told_apart_or_not_read(reply: str, index: int | None) -> None:
+    found = parse(reply, options=("two cats", "a dog", "a dog and a cat"), labels=LABELS[:3])
+    assert found.index == index
+
+
+@pytest.mark.parametrize("option", ["max_depth", "**bold**", '"Stop"', "Ⅳ", "[3, 4]"])
+def test_an_option_in_signs_is_read_as_it_stands(option: str) -> None:
+    assert parse(option, options=("other", option), labels=LABELS[:2]).index == 1
+
+
+def test_options_that_differ_in_writing_only_are_not_read() -> None:
+    assert parse("a dog", options=("a dog", "A dog."), labels=()).index is None
+
+
+@pytest.mark.parametrize(
     "reply", ["I'm sorry, but I can't help with that.", "I cannot answer this.", "I am unable to."]
 )
 def test_a_refusal_is_told_apart_from_what_cannot_be_read(reply: str) -> None:

@@ -20,6 +20,8 @@ REFUSAL = re.compile(
     r"as an ai|cannot be determined|can(?:no|')t be determined|not possible to (?:tell|determine|say))",
     re.I,
 )
+# "The answer is A Dog" may name the label A or say an article, so it names nothing.
+NO_ARTICLE = r"(?!(?<=\b[AaIi])[^\S\n]+\w)"
 CLAIM = r"(?:answer|option|choice|letter)(?:\s+(?:is|would\s+be|should\s+be|must\s+be))?\s*[:=]?\s*"
 
 
@@ -37,7 +39,8 @@ def parse(reply: str, *, options: Sequence[str], labels: Sequence[str]) -> Parse
 
     In this order: the whole reply is a label or an option; a label is claimed ("the answer is C", "Answer: C"); a
     leading label is set apart ("D. ...", "(b)"); a label stands alone at the end after a comma or colon. Two different
-    labels in the first rule that finds any, or none in all, is no answer.
+    labels in the first rule that finds any, or none in all, is no answer. No rule looks for an option inside a reply,
+    so options may contain each other.
     """
     text = _said(reply)
     if text is None:
@@ -65,15 +68,21 @@ def _said(reply: str) -> str | None:
     """The reply without its thinking, in plain letters; None when the thinking never ends."""
     text = unicodedata.normalize("NFKC", reply if len(reply) <= LONGEST else reply[:LONGEST] + reply[-TAIL:])
     text = END_OF_THINKING.split(text)[-1]
-    if OPEN_THINKING.search(text):
-        return None
+    return None if OPEN_THINKING.search(text) else _without_markup(text)
+
+
+def _without_markup(text: str) -> str:
     return re.sub(r"[*_`#]+", "", text).strip()
 
 
+def _bare(text: str) -> str:
+    """The words alone; of signs alone ("*", "#"), the signs."""
+    return _without_markup(text).strip(" \n\t.()[]:\"'").casefold() or text.strip()
+
+
 def _whole(text: str, options: Sequence[str], labels: Sequence[str]) -> int | None:
-    bare = text.strip(" \n\t.()[]:\"'").casefold()
     for names in (labels, options):
-        hits = [k for k, name in enumerate(names) if name.strip(" .").casefold() == bare]
+        hits = [k for k, name in enumerate(names) if _bare(unicodedata.normalize("NFKC", name)) == _bare(text)]
         if len(hits) == 1:
             return hits[0]
     return None
@@ -92,7 +101,7 @@ def _patterns(labels: Sequence[str]) -> list[tuple[str, re.Pattern[str]]]:
         return []
     either = "|".join(re.escape(label) for label in labels)
     both = f"(?:{either}|{either.lower()})"
-    end = r"(?=[\s.,;:)\]!?]|$)"
+    end = rf"(?=[\s.,;:)\]!?]|$){NO_ARTICLE}"
     return [
         ("claimed", re.compile(rf"(?i:{CLAIM})\(?({both})\)?{end}(?!\s+(?:or|and)\b)(?!\s+[a-z])")),
         ("leading", re.compile(rf"^\(?({both})[.):](?=\s|$)")),

@@ -114,6 +114,7 @@ ITEMS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "options twice": (changed(options=["one", "two", "two"]), r"options: found one twice among .*; make them differ"),
     "one option": (changed(options=["two"]), r"options: found 1; give 2 to 26"),
     "empty option": (changed(options=["two", " "]), r"options.1: .*the text is empty; write it"),
+    "options alike": (changed(options=["one", "Two", "two."]), r"options: found one twice among .*; make them differ"),
     "id twice": (changed(probe_id="p0"), r"the probe_id 'p0' stands in line 1 too; rename one"),
     "id with a slash": (changed(probe_id="a/b"), r"probe_id: .*match pattern"),
     "unknown key": (changed(golds=1), r"golds: Extra inputs.*known keys: probe_id, task"),
@@ -227,3 +228,11 @@ def test_check_knows_the_evidence_by_its_bytes_under_another_name() -> None:
             cluster_id="c",
         )
         assert ["evidence itself" for fault in insertion.check(suite, [probe]) if "itself" in fault] == found
+
+
+def test_options_of_a_sweep_over_slots_may_contain_each_other(
+    hand: Path, load: Load, rows: list[dict[str, Any]]
+) -> None:
+    change = changed(options=["a dog", "a dog and a cat", "two cats"], gold="a dog")
+    (hand / "hand.jsonl").write_text("\n".join([json.dumps(rows[0]), json.dumps(change(rows[1]))]))
+    assert load(hand)[1].options[:2] == ("a dog", "a dog and a cat")

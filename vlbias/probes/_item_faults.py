@@ -32,6 +32,11 @@ def gold_faults(gold: int | str | None, options: Sequence[str], *, name: str = "
     return []
 
 
+def plainly(option: str) -> str:
+    """An option without what a reply need not repeat: its case, spaces around it and its full stop."""
+    return option.strip(" .").casefold()
+
+
 def index_of(gold: int | str | None, options: Sequence[str]) -> int | None:
     """The index of a right answer that has no fault."""
     return options.index(gold) if isinstance(gold, str) else gold

@@ -12,7 +12,7 @@ from pydantic import Field
 from vlbias.errors import BadSuite
 from vlbias.probes._choices import Strict
 from vlbias.probes._contexts import Context, Given, surround
-from vlbias.probes._item_faults import gold_faults, index_of, media_faults
+from vlbias.probes._item_faults import gold_faults, index_of, media_faults, plainly
 from vlbias.probes._lines import Line, Text, lines
 from vlbias.probes._paths import listed
 from vlbias.probes._soundness import MOST_LABELS
@@ -95,7 +95,7 @@ def write(probes: Sequence[Probe], path: Path, *, media: Path) -> None:
 
 def _faults(item: Item, *, media: Path, hashes: dict[str, str]) -> list[str]:
     faults = []
-    if len(set(item.options)) != len(item.options):
+    if len(set(map(plainly, item.options))) != len(item.options):
         known = ", ".join(repr(option) for option in item.options)
         faults.append(f"options: found one twice among {known}; make them differ")
     if item.gold is not None and not 2 <= len(item.options) <= MOST_LABELS:

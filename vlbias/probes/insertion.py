@@ -13,6 +13,7 @@ from vlbias.probes import _drawn, _items, _levelgauge
 from vlbias.probes._choices import FramesChoice, OneSource, SuiteHead
 from vlbias.probes._contexts import Context, read_given
 from vlbias.probes._drawn import DrawnSource
+from vlbias.probes._item_faults import plainly
 from vlbias.probes._items import ItemsSource
 from vlbias.probes._levelgauge import LevelGaugeSource
 from vlbias.probes._order_suites import chosen_slots, of_tasks
@@ -85,13 +86,17 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
 
 
 def check(suite: Suite, probes: Sequence[Probe]) -> list[str]:
-    """What is wrong with the probes of a suite, one sentence each; an empty list when all is well."""
+    """What is wrong with the probes of a suite, one sentence each; an empty list when all is well.
+
+    Options may contain each other, as those of published benchmarks do: a reply is only read as a whole, and an answer
+    scored by its text counts as the longest option that it begins with.
+    """
     problems = twice(probes)
     for probe in probes:
         start = f"probe {probe.probe_id}: "
         if len(probe.backgrounds) != suite.segments - 1:
             problems.append(f"{start}found {len(probe.backgrounds)} backgrounds; right are {suite.segments - 1}")
-        if len(set(probe.options)) != len(probe.options):
+        if len(set(map(plainly, probe.options))) != len(probe.options):
             problems.append(f"{start}an option stands twice; make them differ")
         if probe.gold is not None and len(probe.options) < 2:
             problems.append(f"{start}found {len(probe.options)} option; give at least 2")
