@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from vlbias.errors import BadSuite
 from vlbias.probes import insertion
@@ -107,3 +108,55 @@ def conflict_row() -> dict[str, Any]:
         "backgrounds": [clip("b.mp4")],
         "cluster_id": "e",
     }
+
+
+SIGNS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (60, 90, 240), "amber": (250, 180, 40),
+         "pink": (240, 120, 180), "white": (240, 240, 240)}  # fmt: skip
+
+
+@pytest.fixture
+def signs(tmp_path: Path) -> Path:
+    """A user's folder: own.jsonl and media/ with six signs that no turn and no mirror brings onto themselves."""
+    (tmp_path / "media").mkdir()
+    rows = []
+    for k, (name, colour) in enumerate(SIGNS.items()):
+        width, height = (120, 90) if k % 2 else (100, 100)
+        image = Image.new("RGB", (width, height), (40, 40, 60))
+        pen = ImageDraw.Draw(image)
+        pen.rectangle((10, 10, 30, height - 10), fill=colour)
+        pen.rectangle((10, 10, width - 15, 30), fill=colour)
+        pen.ellipse((width - 50, height - 45, width - 25, height - 20), fill=colour)
+        rows.append(pictured(tmp_path / "media" / f"{name}.png", image, f"a {name} sign"))
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def pictured(file: Path, image: Image.Image, caption: str) -> dict[str, str]:
+    """Keeps an image and tells the line of an item file about it."""
+    image.save(file)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"probe_id": file.stem, "path": file.name, "sha256": sha256, "caption": caption, "cluster_id": file.stem}
+
+
+@pytest.fixture
+def add_picture(signs: Path) -> Callable[..., None]:
+    """Adds a picture of the user, from pixels, to the folder of signs."""
+
+    def added(name: str, pixels_HWC: Any, caption: str | None = None) -> None:
+        row = pictured(signs / "media" / f"{name}.png", Image.fromarray(pixels_HWC), caption or f"the {name}")
+        with (signs / "own.jsonl").open("a") as lines:
+            lines.write(json.dumps(row) + "\n")
+
+    return added
+
+
+@pytest.fixture
+def edit_line(signs: Path) -> Callable[..., None]:
+    """Changes keys of one line of the item file of signs."""
+
+    def edited(number: int, **changes: str) -> None:
+        rows = [json.loads(line) for line in (signs / "own.jsonl").read_text().splitlines()]
+        rows[number].update(changes)
+        (signs / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    return edited

@@ -10,6 +10,7 @@ from PIL import Image
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput, BadSuite
 from vlbias.probes import canvas, grid, needle
+from vlbias.probes._pictures import Pictures, read_pictures
 from vlbias.records import Picture, Scene
 from vlbias.strictyaml import parse
 from vlbias.videos.draw import snapshots
@@ -100,3 +101,22 @@ def test_too_few_others_to_stand_around_are_told(folder):
     module, suite = suite_of("grid")
     with pytest.raises(BadSuite, match="2 others to stand beside it; 3 are needed"):
         module.probes(suite, folder=folder)
+
+
+def test_pictures_that_neither_words_nor_pixels_tell_apart_are_all_named(signs, edit_line):
+    rows = [json.loads(line) for line in (signs / "own.jsonl").read_text().splitlines()]
+    edit_line(1, caption="A  red Sign")
+    edit_line(3, caption=rows[2]["caption"], path=rows[4]["path"], sha256=rows[4]["sha256"])
+    with pytest.raises(BadSuite) as told:
+        read_pictures(Pictures(file="own.jsonl", media="media"), folder=signs)
+    assert [line.partition(": ")[2] for line in str(told.value).splitlines()] == [
+        "the caption 'A  red Sign' stands twice, at red and green; two pictures need words that tell them apart",
+        "the caption 'a blue sign' stands twice, at blue and amber; two pictures need words that tell them apart",
+        "amber and pink are one picture, to the byte; drop one of them",
+    ]
+
+
+def test_a_file_without_pictures_is_refused(signs):
+    (signs / "own.jsonl").write_text("\n")
+    with pytest.raises(BadSuite, match="there is no picture"):
+        read_pictures(Pictures(file="own.jsonl", media="media"), folder=signs)

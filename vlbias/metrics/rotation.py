@@ -55,6 +55,7 @@ def _accuracies(form: str, found: Sequence[Answer], *, rng: np.random.Generator)
         mine = [a for a in found if quarters is None or dict(a.asked.factors)["quarters"] == str(quarters)]
         values, clusters = [100.0 * a.correct for a in mine], [a.asked.cluster_id for a in mine]
         at = blank if quarters is None else replace(blank, metric="rotation_accuracy_at", slot=quarters)
+        at = at if mine else replace(at, notes=("no question with this turn was answered",))
         out.append(mean_estimate(at, values, clusters, rng=rng, reference=luck))
     return out
 

@@ -92,6 +92,12 @@ def need_pixels(grid: Grid, *, smallest_px: int, key: str) -> None:
         )
 
 
+def need_even(size_px: tuple[int, int], *, key: str) -> None:
+    """ValueError unless both sides are even, as drawing needs them; `key` leads to the size."""
+    if size_px[0] % 2 or size_px[1] % 2:
+        raise ValueError(f"{key}: found {size_px[0]} x {size_px[1]} pixels; both sides must be even")
+
+
 def need_room(distractors: int, grid: Grid) -> None:
     """ValueError unless the distractors fit beside the thing, one to a cell."""
     if distractors > grid.n_cells - 1:
@@ -108,6 +114,13 @@ def hung(path: str, sha256: str, grid: Grid, index: int) -> Picture:
     x, y = grid.centre_xy(index)
     half_x, half_y = _FILL / grid.columns, _FILL / grid.rows
     return Picture(path=path, sha256=sha256, box_xyxy=(x - half_x, y - half_y, x + half_x, y + half_y))
+
+
+def framed(path: str, sha256: str, *, left_top_px: tuple[int, int], side_px: int, size_px: tuple[int, int]) -> Picture:
+    """A picture file in a square of whole pixels, so that it has one size at every place and after every turn."""
+    (left, top), (width, height) = left_top_px, size_px
+    box_xyxy = left / width, top / height, (left + side_px) / width, (top + side_px) / height
+    return Picture(path=path, sha256=sha256, box_xyxy=box_xyxy)
 
 
 def place_of(one: Sprite | Picture, grid: Grid) -> int:

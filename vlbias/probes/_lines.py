@@ -41,7 +41,7 @@ def lines(path: Path, model: type[Item], *, problems: list[str]) -> Iterator[tup
     A `probe_id` that stands twice is a problem, and the line is still given.
     """
     if not path.is_file():
-        raise BadSuite(f"{path}: the item file is missing; put it there or set source.items.file to its path")
+        raise BadSuite(f"{path}: the item file is missing; put it there or set source: file to its path")
     first: dict[str, int] = {}
     for number, raw in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if not raw.strip():

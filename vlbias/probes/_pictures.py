@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from vlbias.disk import sha256_of_file
-from vlbias.errors import BadSuite
+from vlbias.errors import BadSuite, DecodeError
 from vlbias.probes._cells import Grid, hung, sprite
-from vlbias.probes._choices import Pixels, Seed, Strict
+from vlbias.probes._choices import Given, OneSource, Pixels, Seed, Strict
 from vlbias.probes._lines import Line, Text, lines
 from vlbias.probes._order_suites import REMEDY, FileSource
 from vlbias.probes._paths import inside, listed, place
 from vlbias.probes._world import COLOURS, SHAPES
 from vlbias.records import Picture, Sprite
+from vlbias.videos import media
 
 Shown: TypeAlias = Sprite | Picture
+LEAST_SHOWN_PX = 16
 
 
 class PictureItem(Line):
@@ -46,6 +48,14 @@ class PicturesAmong(Pictures):
     distractors: Annotated[int, Field(ge=0, le=1023)] = 3
 
 
+class LaterPictures(OneSource[Given]):
+    """A source that pictures were added to: it is written as it was before, so that older runs can still go on."""
+
+    @model_serializer(mode="wrap")
+    def _given_only(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
 class DrawnThings(Strict):
     """How many coloured shapes to draw, from which seed."""
 
@@ -63,9 +73,16 @@ class Thing:
     look: tuple[str, str] | None = None
     picture: tuple[str, str] | None = None
 
+    @property
+    def file(self) -> tuple[str, str]:
+        """Path and sha256 of a picture; ValueError for a drawn look."""
+        if self.picture is None:
+            raise ValueError(f"{self.name}: is drawn and has no file")
+        return self.picture
+
     def at(self, grid: Grid, index: int) -> Shown:
         """The thing in the middle of a cell."""
-        return sprite(*self.look, grid, index) if self.look else hung(*(self.picture or ("", "")), grid, index)
+        return sprite(*self.look, grid, index) if self.look else hung(*self.file, grid, index)
 
 
 def read_pictures(source: Pictures, *, folder: Path) -> list[Thing]:
@@ -87,12 +104,27 @@ def read_pictures(source: Pictures, *, folder: Path) -> list[Thing]:
             problems.append(f"{path}:{number}: {file}: sha256 is {seen}, the item says {item.sha256}; restore the file")
         else:
             found.append(_thing(item, file))
-    twice = sorted({t.caption for t in found if sum(o.caption == t.caption for o in found) > 1})
-    if twice:
-        problems.append(f"{path}: the caption {twice[0]!r} stands twice; two pictures need words that tell them apart")
+    problems += [f"{path}: {fault}" for fault in _same(found)]
     if problems:
         raise BadSuite(listed(problems))
+    if not found:
+        raise BadSuite(f"{path}: there is no picture; write one per line")
     return found
+
+
+def unfit(path: str, *, side_px: int) -> str | None:
+    """Why a picture cannot be read, or not be made out in a square of `side_px`; None where it can."""
+    try:
+        height, width = media.image(Path(path)).shape[1:3]
+    except DecodeError as error:
+        return f"{error}; give another picture"
+    short_px = min(width, height) * side_px // max(width, height)
+    if short_px >= LEAST_SHOWN_PX:
+        return None
+    return (
+        f"{path}: {width} x {height} pixels would be shown {short_px} pixels thin in a square of {side_px}; "
+        f"{LEAST_SHOWN_PX} are needed: cut the picture, or give a larger size_px"
+    )
 
 
 def drawn_things(n: int, *, rng: np.random.Generator) -> list[Thing]:
@@ -113,6 +145,21 @@ def others(thing: Thing, things: Sequence[Thing], *, n: int, rng: np.random.Gene
     if len(fit) < n:
         raise BadSuite(f"{thing.name}: found {len(fit)} others to stand beside it; {n} are needed; add more pictures")
     return [fit[int(k)] for k in rng.permutation(len(fit))[:n]]
+
+
+def _same(things: Sequence[Thing]) -> Iterator[str]:
+    """Things that no words, or no pixels, tell from an earlier one."""
+    captions: dict[str, str] = {}
+    files: dict[str, str] = {}
+    for thing in things:
+        words, (_, sha256) = " ".join(thing.caption.casefold().split()), thing.file
+        if (other := captions.setdefault(words, thing.name)) != thing.name:
+            yield (
+                f"the caption {thing.caption!r} stands twice, at {other} and {thing.name}; "
+                "two pictures need words that tell them apart"
+            )
+        if (other := files.setdefault(sha256, thing.name)) != thing.name:
+            yield f"{other} and {thing.name} are one picture, to the byte; drop one of them"
 
 
 def _alike(one: Thing, other: Thing) -> bool:

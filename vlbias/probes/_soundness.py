@@ -31,6 +31,11 @@ def option_faults(options: Sequence[str], *, most: int = MOST_LABELS, contained:
     return faults
 
 
+def holds(text: str, options: Sequence[str]) -> str | None:
+    """The first option whose wording stands in the text, word by word; None where none does."""
+    return next((option for option in options if _within(_words(option), _words(text))), None)
+
+
 def twice(probes: Sequence[Probe]) -> list[str]:
     """Probes that share a name."""
     counts = Counter(probe.probe_id for probe in probes)

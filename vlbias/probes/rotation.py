@@ -1,42 +1,41 @@
 """The rotation probe: which turn, same or mirrored, and where something is as somebody else sees it.
 
-After the task groups of SpinBench (arXiv 2509.25390), drawn in the plane; its data are photographs and renderings, so
-numbers do not compare.
+After the task groups of SpinBench (arXiv 2509.25390), drawn in the plane, or with a picture of the user in the place
+of the figure and of the thing that is looked for; its data are photographs and renderings, so numbers do not compare.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from vlbias.probes._cells import Grid, still
+from vlbias.probes._cells import need_even
 from vlbias.probes._choices import Pixels, QuestionSuite, Seed, Strict, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
-from vlbias.probes._soundness import refuse, twice
-from vlbias.probes._world import COLOURS, SHAPES
-from vlbias.records import Probe, Scene, Segment, Sprite, Trial
+from vlbias.probes._pictures import LEAST_SHOWN_PX, LaterPictures, Pictures, Thing, read_pictures, unfit
+from vlbias.probes._rotation_scenes import SIDES, Item, drawn_items, own_items, thing_px, twin_px
+from vlbias.probes._soundness import holds, refuse, twice
+from vlbias.probes._symmetry import symmetry
+from vlbias.records import Probe, Scene, Segment, Trial
 
 METRICS = ("rotation", "failures")
 OWN_ORDERS = True
 TASK = "Rotation"
-FIGURES = ("hook", "elbow", "paddle", "flag")  # none is its own mirror image, and none looks alike after a turn
 QUARTERS = (0, 1, 2, 3)
-TURN = "The image shows one figure twice. How is the one on the right turned, compared with the one on the left?"
+TURN = "The image shows one {figure} twice. How is the one on the right turned, compared with the one on the left?"
 TURNS = ("it is not turned", "a quarter turn clockwise", "half a turn", "a quarter turn counterclockwise")
-MIRROR = "Is the figure on the right the one on the left after a turn in the plane, or a turn of its mirror image?"
-MIRRORS = ("the figure, turned", "its mirror image, turned")
-PERSPECTIVE = (
-    "Someone stands where the {colour} arrow is and looks where it points. "
-    "Where is the {thing}, as this person sees it?"
-)
-SIDES = ("to the left", "to the right", "in front", "behind")
-_DIRECTION = {(-1, 0): 0, (1, 0): 1, (0, -1): 2, (0, 1): 3}  # in the image, as someone sees it who looks up
+MIRROR = "Is the {figure} on the right the one on the left after a turn in the plane, or a turn of its mirror image?"
+MIRRORS = ("the {figure}, turned", "its mirror image, turned")
+PERSPECTIVE = "Someone stands where the {colour} arrow is and looks where it points. "
+WHERE = {
+    "figure": "Where is the {thing}, as this person sees it?",
+    "picture": "Where is the picture of this, as this person sees it: {thing}?",
+}
 Form = Literal["turn", "mirror", "perspective"]
 
 
@@ -48,10 +47,17 @@ class DrawnFigures(Strict):
     size_px: tuple[Pixels, Pixels] = (448, 336)
 
 
-class Source(Strict):
-    """Where the figures come from."""
+class PicturesTurned(Pictures):
+    """Pictures of the user, an item each, in images of `size_px`."""
 
-    drawn: DrawnFigures
+    size_px: tuple[Pixels, Pixels] = (672, 504)
+
+
+class Source(LaterPictures[DrawnFigures | PicturesTurned]):
+    """Where the figures come from: exactly one of drawing and the user's pictures."""
+
+    drawn: DrawnFigures | None = None
+    pictures: PicturesTurned | None = None
 
 
 class Suite(QuestionSuite):
@@ -61,109 +67,86 @@ class Suite(QuestionSuite):
     forms: Annotated[tuple[Form, ...], Field(min_length=1)] = ("turn", "mirror", "perspective")
     source: Source
 
+    @property
+    def figure(self) -> str:
+        """What a question calls that which is shown twice."""
+        return "figure" if self.source.drawn else "picture"
+
+    @property
+    def room_px(self) -> int:
+        """The side of the smallest square in which the forms show a picture."""
+        size_px = self.source.given.size_px
+        rooms = {"turn": twin_px(size_px), "mirror": twin_px(size_px), "perspective": thing_px(size_px)}
+        return min(rooms[form] for form in self.forms)
+
     @model_validator(mode="after")
     def _fits(self) -> Suite:
-        width, height = self.source.drawn.size_px
+        width, height = size_px = self.source.given.size_px
+        key = f"source: {'drawn' if self.source.drawn else 'pictures'}: size_px"
         need_once("forms", self.forms)
+        need_even(size_px, key=key)
         if min(width, height) < 64:
-            raise ValueError(f"source.drawn.size_px: {width} x {height} is too small; a side needs 64 pixels")
+            raise ValueError(f"{key}: {width} x {height} is too small; a side needs 64 pixels")
+        if self.source.pictures and self.room_px < 2 * LEAST_SHOWN_PX:
+            raise ValueError(
+                f"{key}: {width} x {height} leaves a picture {self.room_px} pixels a side; give a larger size, for "
+                f"{2 * LEAST_SHOWN_PX}"
+            )
         if self.prompt.style == "cloze":
             raise ValueError("prompt.style: cloze shows no options, and a turn has no other name; give letters")
         return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class Item:
-    """What the questions of one item share. `start` is the turn of the first figure, in quarters."""
-
-    name: str
-    figure: str
-    colour: str
-    start: int
-    thing: tuple[str, str]
-    ground: Scene
-
-    def pair(self, turn: int, *, mirrored: bool, exchanged: bool) -> Scene:
-        """The figure on the left and on the right the same one, mirrored or not and turned; or the two exchanged."""
-        width, height = self.ground.size_wh_px
-        one = self._figure(self.start, mirrored=False)
-        other = self._figure(self.start + turn, mirrored=mirrored)
-        left, right = (other, one) if exchanged else (one, other)
-        radius = min(0.3, 0.17 * width / height)
-        placed = (
-            replace(left, centre_xy=(0.27, 0.5), radius=radius),
-            replace(right, centre_xy=(0.73, 0.5), radius=radius),
-        )
-        return replace(self.ground, sprites=placed)
-
-    def seen_from(self, facing: int, side: int) -> tuple[Scene, int]:
-        """An arrow that faces up after `facing` quarters clockwise and a thing on one of its `SIDES`.
-
-        Also the side at which the thing would be for someone who looks up, as the viewer does.
-        """
-        x, y = next(step for step, k in _DIRECTION.items() if k == side)
-        for _ in range(facing):
-            x, y = -y, x
-        width, height = self.ground.size_wh_px
-        away = 0.33 * min(width, height)
-        arrow = Sprite(
-            form="arrow", colour_rgb=COLOURS[self.colour], centre_xy=(0.5, 0.5), radius=0.13, turn_deg=90.0 * facing
-        )
-        at = 0.5 + x * away / width, 0.5 + y * away / height
-        thing = Sprite(form=self.thing[0], colour_rgb=COLOURS[self.thing[1]], centre_xy=at, radius=0.1)
-        return replace(self.ground, sprites=(arrow, thing)), _DIRECTION[x, y]
-
-    def _figure(self, quarters: int, *, mirrored: bool) -> Sprite:
-        return Sprite(
-            form=self.figure,
-            colour_rgb=COLOURS[self.colour],
-            centre_xy=(0.5, 0.5),
-            radius=0.1,
-            turn_deg=90.0 * (quarters % 4),
-            mirrored=mirrored,
-        )
-
-
-def items(n: int, *, size_px: tuple[int, int], rng: np.random.Generator) -> list[Item]:
-    """`n` items; each figure comes up as often as any other to within one, all else is of chance."""
-    figures = [FIGURES[k % len(FIGURES)] for k in range(n)]
-    found = []
-    for k, at in enumerate(rng.permutation(n)):
-        colour, other = (str(c) for c in rng.choice(list(COLOURS), 2, replace=False))
-        # A texture has a direction of its own, which would not turn with the figure.
-        ground = replace(still((), Grid(rows=1, columns=1, size_px=size_px), rng=rng), texture="plain")
-        found.append(
-            Item(
-                name=f"item-{k:04d}",
-                figure=figures[int(at)],
-                colour=colour,
-                start=int(rng.integers(4)),
-                thing=(str(rng.choice(SHAPES)), other),
-                ground=ground,
-            )
-        )
-    return found
-
-
 def probes(suite: Suite, *, folder: Path) -> list[Probe]:
-    """All questions about every item; what distinguishes a question stands in its id as `name=value` parts."""
-    del folder  # nothing is read
-    drawn = suite.source.drawn
-    made = items(drawn.items, size_px=drawn.size_px, rng=np.random.default_rng(drawn.seed))
-    found = [probe for form in suite.forms for item in made for probe in _ASKED[form](item)]
+    """All questions about every item; what distinguishes a question stands in its id as `name=value` parts.
+
+    Pictures are looked at: one that a form cannot ask about is refused, all of them in one error.
+    """
+    given = suite.source.given
+    rng = np.random.default_rng(given.seed)
+    made: Sequence[Item]
+    if isinstance(given, DrawnFigures):
+        made = drawn_items(given.items, size_px=given.size_px, rng=rng)
+    else:
+        things = read_pictures(given, folder=folder)
+        made = own_items(things, size_px=given.size_px, rng=rng)
+        _askable(things, made, suite)
+    found = [probe for form in suite.forms for item in made for probe in _ASKED[form](item, suite.figure)]
     refuse(twice(found), suite=suite.name)
     return found
 
 
-def _turns(item: Item) -> Iterator[Probe]:
+def _askable(things: Sequence[Thing], made: Sequence[Item], suite: Suite) -> None:
+    """BadSuite with every picture that cannot be read, made out or told from its twins, or whose words answer."""
+    problems = []
+    for thing, item in zip(things, made, strict=True):
+        path, sha256 = thing.file
+        side_px, ground_rgb = twin_px(item.ground.size_wh_px), item.ground.backdrop_rgb
+        fault = unfit(path, side_px=suite.room_px) or symmetry(
+            path, sha256, side_px=side_px, ground_rgb=ground_rgb, forms=suite.forms
+        )
+        problems += [f"{thing.name}: {fault}"] if fault else []
+        side = holds(thing.caption, SIDES) if "perspective" in suite.forms else None
+        if side:
+            problems.append(
+                f"{thing.name}: the caption {thing.caption!r} holds the answer {side!r}; word it without, or leave "
+                "perspective out of forms"
+            )
+    if len(things) < 2:
+        problems.append(f"found {len(things)} picture; give at least 2")
+    refuse(problems, suite=suite.name)
+
+
+def _turns(item: Item, figure: str) -> Iterator[Probe]:
     for turn in QUARTERS:
         for exchanged in (False, True):
             told = {"form": "turn", "quarters": str(turn), "exchanged": _yes(exchanged)}
             scene = item.pair(turn, mirrored=False, exchanged=exchanged)
-            yield _ask(item, told, TURN, TURNS, -turn % 4 if exchanged else turn, scene)
+            yield _ask(item, told, TURN.format(figure=figure), TURNS, -turn % 4 if exchanged else turn, scene)
 
 
-def _mirrors(item: Item) -> Iterator[Probe]:
+def _mirrors(item: Item, figure: str) -> Iterator[Probe]:
+    words, options = MIRROR.format(figure=figure), tuple(option.format(figure=figure) for option in MIRRORS)
     for turn in QUARTERS:
         for mirrored in (False, True):
             for exchanged in (False, True):
@@ -174,11 +157,11 @@ def _mirrors(item: Item) -> Iterator[Probe]:
                     "same": _yes(not mirrored),
                 }
                 scene = item.pair(turn, mirrored=mirrored, exchanged=exchanged)
-                yield _ask(item, told, MIRROR, MIRRORS, int(mirrored), scene)
+                yield _ask(item, told, words, options, int(mirrored), scene)
 
 
-def _perspectives(item: Item) -> Iterator[Probe]:
-    words = PERSPECTIVE.format(colour=item.colour, thing=f"{item.thing[1]} {item.thing[0]}")
+def _perspectives(item: Item, figure: str) -> Iterator[Probe]:
+    words = (PERSPECTIVE + WHERE[figure]).format(colour=item.colour, thing=item.words)
     for facing in QUARTERS:
         for side in range(len(SIDES)):
             scene, viewer = item.seen_from(facing, side)
@@ -203,7 +186,7 @@ def _ask(item: Item, told: dict[str, str], words: str, options: tuple[str, ...],
         gold=gold,
         evidence=Segment(segment_id=f"{name}/image", kind="image", scenes=(scene,)),
         backgrounds=(),
-        cluster_id=item.name,
+        cluster_id=item.cluster_id,
     )
 
 

@@ -3,34 +3,46 @@
 After the Three-Cell data of LOOPE (arXiv 2504.14386): three coloured cells of a fine grid on black, and offsets drawn
 from the integer pairs of one squared length. Its other labels are not published in full, so we ask for the distance
 only and our numbers do not compare with LOOPE's. The three answers are equally frequent: a constant answer gets 1/3.
+
+Pictures of the user take the place of the squares, and their captions that of the colours: which of two pictures is
+nearer to a third. Each picture is that third one in three triples with the same two others, of which one is nearer,
+then the other, then none: the words are the same, so a liking for a caption gets 1/3 as well.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from vlbias.probes._cells import CellSuite, image, in_cell
+from vlbias.errors import BadSuite
+from vlbias.probes._cells import CellSuite, framed, image, in_cell, need_even
 from vlbias.probes._choices import Pixels, Seed, Strict
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
-from vlbias.probes._soundness import refuse, twice
-from vlbias.records import RGB, Probe, Scene, Sprite, Trial
+from vlbias.probes._pictures import LaterPictures, Pictures, Thing, read_pictures, unfit
+from vlbias.probes._soundness import option_faults, refuse, twice
+from vlbias.probes._triples import HERE, Offset, moved, offsets, on_black
+from vlbias.records import RGB, Picture, Probe, Scene, Sprite, Trial
 
 METRICS = ("spatial", "failures")
 TASK = "Nearer of Two"
-OPTIONS = ("the green one", "the blue one", "both are equally far")
+EQUAL = "both are equally far"
+OPTIONS = ("the green one", "the blue one", EQUAL)
 QUESTION = "Which square is nearer to the red one, measured from middle to middle?"
+OF_PICTURES = "Which picture is nearer to the picture of this, measured from middle to middle: {caption}?"
+NEARER = ("first", "second", "none")
+SMALLEST_PICTURE_PX = 32
 RED: RGB = (230, 30, 30)
 GREEN: RGB = (30, 200, 60)
 BLUE: RGB = (50, 80, 240)
-Offset: TypeAlias = tuple[int, int]
+Fine = Annotated[int, Field(ge=5, le=64)]
+Reach = Annotated[int, Field(ge=3, le=31)]  # with 2 there is one length only of two pairs of integers
 
 
 class DrawnTriples(Strict):
@@ -39,14 +51,39 @@ class DrawnTriples(Strict):
     items: Annotated[int, Field(ge=3, le=100_000)]
     seed: Seed = 0
     size_px: tuple[Pixels, Pixels] = (224, 224)
-    fine: Annotated[int, Field(ge=5, le=64)] = 14
-    reach: Annotated[int, Field(ge=2, le=31)] = 4
+    fine: Fine = 14
+    reach: Reach = 4
 
 
-class Source(Strict):
-    """Where the triples come from."""
+class PictureTriples(Pictures):
+    """Pictures of the user on `fine` x `fine` cells of pixels; `rounds` is how many threes of triples each one gets."""
 
-    drawn: DrawnTriples
+    rounds: Annotated[int, Field(ge=1, le=1000)] = 1
+    size_px: tuple[Pixels, Pixels] = (840, 840)
+    fine: Fine = 12
+    reach: Reach = 3
+
+    @property
+    def cell_px(self) -> int:
+        """The side of a cell."""
+        return self.size_px[0] // self.fine
+
+    @property
+    def picture_px(self) -> int:
+        """The side of the square in which a picture stands: a cell less a margin."""
+        return self.cell_px - 2 * self.margin_px
+
+    @property
+    def margin_px(self) -> int:
+        """What a cell leaves free at each side."""
+        return max(1, self.cell_px // 20)
+
+
+class Source(LaterPictures[DrawnTriples | PictureTriples]):
+    """Where the triples come from: exactly one of drawing and the user's pictures."""
+
+    drawn: DrawnTriples | None = None
+    pictures: PictureTriples | None = None
 
 
 class Suite(CellSuite):
@@ -63,51 +100,49 @@ class Suite(CellSuite):
 
     @model_validator(mode="after")
     def _fits(self) -> Suite:
-        drawn = self.source.drawn
-        free = drawn.fine - 2 * drawn.reach
+        given = self.source.given
+        key = f"source: {'drawn' if self.source.drawn else 'pictures'}"
+        free = given.fine - 2 * given.reach
         if self.segments < 2:
             raise ValueError("rows x columns: found 1 place; give at least 2")
         if free < max(self.rows, self.columns):
             raise ValueError(
-                f"source.drawn: {drawn.fine} cells a side less a reach of {drawn.reach} on both leave {max(free, 0)} "
+                f"{key}: {given.fine} cells a side less a reach of {given.reach} on both leave {max(free, 0)} "
                 f"places; {self.rows} x {self.columns} are wanted. Give more cells or a smaller reach"
             )
-        if min(drawn.size_px) < 4 * drawn.fine:
-            raise ValueError(f"source.drawn.size_px: {drawn.size_px} is too small; a cell needs 4 pixels a side")
+        _need_cells(given, key=f"{key}: size_px")
         return self
 
 
+def _need_cells(given: DrawnTriples | PictureTriples, *, key: str) -> None:
+    """ValueError unless the cells are squares, large enough, and for pictures of whole pixels."""
+    width, height = given.size_px
+    need_even(given.size_px, key=key)
+    if width != height:
+        raise ValueError(f"{key}: found {width} x {height}; give a square, in which a cell is as wide as it is high")
+    least_px = 4 if isinstance(given, DrawnTriples) else SMALLEST_PICTURE_PX
+    if width < least_px * given.fine:
+        raise ValueError(f"{key}: {width} is too small for {given.fine} cells; a cell needs {least_px} pixels a side")
+    step = math.lcm(2, given.fine)
+    if isinstance(given, PictureTriples) and width % given.fine:
+        raise ValueError(
+            f"{key}: {width} pixels are no whole number for each of {given.fine} cells, so that no two pictures would "
+            f"be equally far; give {width // step * step}"
+        )
+
+
 def probes(suite: Suite, *, folder: Path) -> list[Probe]:
-    """The triples; of each run of three, one has green nearer, one blue, and one both equally far."""
-    del folder  # nothing is read
-    drawn = suite.source.drawn
-    rng = np.random.default_rng(drawn.seed)
-    found = []
-    for k in range(drawn.items):
-        gold = k % 3
-        offsets = _offsets(gold, reach=drawn.reach, rng=rng)
-        scene = Scene(
-            sprites=tuple(_square(at, colour, drawn) for at, colour in zip(((0, 0), *offsets), (RED, GREEN, BLUE))),
-            backdrop_rgb=(0, 0, 0),
-            texture="plain",
-            duration_s=1.0,
-            fps=1.0,
-            size_wh_px=drawn.size_px,
-            seed=int(rng.integers(2**31)),
-        )
-        name = f"triple-{k:04d}"
-        found.append(
-            Probe(
-                probe_id=name,
-                task=TASK,
-                question=QUESTION,
-                options=OPTIONS,
-                gold=gold,
-                evidence=image(name, scene),
-                backgrounds=(),
-                cluster_id=name,
-            )
-        )
+    """The triples; of each run of three, one has the first nearer, one the second, and one both equally far."""
+    given = suite.source.given
+    rng = np.random.default_rng(given.seed)
+    if isinstance(given, DrawnTriples):
+        found = [_drawn(k, given, rng=rng) for k in range(given.items)]
+    else:
+        things = read_pictures(given, folder=folder)
+        faults = ((t.name, unfit(t.file[0], side_px=given.picture_px)) for t in things)
+        refuse([f"{name}: {fault}" for name, fault in faults if fault], suite=suite.name)
+        turns = [(turn, thing) for turn in range(given.rounds) for thing in things]
+        found = [probe for turn, thing in turns for probe in _own(thing, things, given, turn=turn, rng=rng)]
     refuse(twice(found), suite=suite.name)
     return found
 
@@ -119,31 +154,70 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
         scene = probe.evidence.scenes[0]
         for slot in chosen:
             row, column = divmod(slot, suite.columns)
-            away = _anchor(row, suite.rows, suite), _anchor(column, suite.columns, suite)
-            named = image(f"{probe.probe_id}/{suite.cell(slot)}", _moved(scene, *away, suite.source.drawn))
+            shown = moved(
+                scene,
+                row=_anchor(row, suite.rows, suite),
+                column=_anchor(column, suite.columns, suite),
+                fine=suite.source.given.fine,
+            )
+            named = image(f"{probe.probe_id}/{suite.cell(slot)}", shown)
             yield in_cell(probe, slot, named, suite=suite, order=order, factors={})
 
 
-def _offsets(gold: int, *, reach: int, rng: np.random.Generator) -> tuple[Offset, Offset]:
-    """Where green and blue stand from red, in cells: not in one line with it, and as far as the answer says."""
-    every = [(x, y) for x in range(-reach, reach + 1) for y in range(-reach, reach + 1) if (x, y) != (0, 0)]
-    by_length = {n: list(same) for n, same in groupby(sorted(every, key=_squared), key=_squared)}
-    lengths = [n for n, same in by_length.items() if len(same) > 4]  # more than one pair of integers, up to signs
-    while True:
-        one = lengths[int(rng.integers(len(lengths)))]
-        other = one if gold == 2 else lengths[int(rng.integers(len(lengths)))]
-        if gold != 2 and one == other:
-            continue
-        near, far = sorted((one, other))
-        green_n, blue_n = (far, near) if gold == 1 else (near, far)
-        green = by_length[green_n][int(rng.integers(len(by_length[green_n])))]
-        blue = by_length[blue_n][int(rng.integers(len(by_length[blue_n])))]
-        if green[0] * blue[1] != green[1] * blue[0]:
-            return green, blue
+def _drawn(k: int, drawn: DrawnTriples, *, rng: np.random.Generator) -> Probe:
+    gold = k % 3
+    places = (HERE, *offsets(gold, reach=drawn.reach, rng=rng))
+    squares = [_square(at, colour, drawn) for at, colour in zip(places, (RED, GREEN, BLUE), strict=True)]
+    scene = on_black(squares, size_px=drawn.size_px, rng=rng)
+    name = f"triple-{k:04d}"
+    return _probe(name, QUESTION, OPTIONS, gold=gold, scene=scene, cluster_id=name)
 
 
-def _squared(offset: Offset) -> int:
-    return offset[0] ** 2 + offset[1] ** 2
+def _own(
+    thing: Thing, things: Sequence[Thing], given: PictureTriples, *, turn: int, rng: np.random.Generator
+) -> Iterator[Probe]:
+    """Three triples of the same pictures, one for each answer."""
+    trio = (thing, *_others(thing, things, rng=rng))
+    options = (trio[1].caption, trio[2].caption, EQUAL)
+    for gold, nearer in enumerate(NEARER):
+        places = (HERE, *offsets(gold, reach=given.reach, rng=rng))
+        shown = [_hung(one, at, given) for one, at in zip(trio, places, strict=True)]
+        scene = on_black(shown, size_px=given.size_px, rng=rng)
+        asked = OF_PICTURES.format(caption=thing.caption)
+        yield _probe(
+            f"{thing.name}-{turn}-{nearer}", asked, options, gold=gold, scene=scene, cluster_id=thing.cluster_id
+        )
+
+
+def _others(thing: Thing, things: Sequence[Thing], *, rng: np.random.Generator) -> tuple[Thing, Thing]:
+    """Two pictures of chance, of clusters of their own and with captions that can be told apart."""
+    mixed = [things[int(k)] for k in rng.permutation(len(things))]
+    rest = [t for t in mixed if t.cluster_id != thing.cluster_id and _apart(thing, t)]
+    for one, other in combinations(rest, 2):
+        if one.cluster_id != other.cluster_id and _apart(one, other):
+            return one, other
+    raise BadSuite(
+        f"{thing.name}: found no two pictures to stand beside it among {len(things) - 1}; three need three "
+        f"clusters, and captions of which none contains another or {EQUAL!r}; add pictures or word them apart"
+    )
+
+
+def _apart(one: Thing, other: Thing) -> bool:
+    """Whether no reader can mistake one caption for the other, nor for the answer that both are equally far."""
+    return not option_faults((one.caption, other.caption, EQUAL))
+
+
+def _probe(name: str, question: str, options: tuple[str, ...], *, gold: int, scene: Scene, cluster_id: str) -> Probe:
+    return Probe(
+        probe_id=name,
+        task=TASK,
+        question=question,
+        options=options,
+        gold=gold,
+        evidence=image(name, scene),
+        backgrounds=(),
+        cluster_id=cluster_id,
+    )
 
 
 def _square(at: Offset, colour: RGB, drawn: DrawnTriples) -> Sprite:
@@ -152,15 +226,14 @@ def _square(at: Offset, colour: RGB, drawn: DrawnTriples) -> Sprite:
     return Sprite(form="square", colour_rgb=colour, centre_xy=xy, radius=0.5 / drawn.fine)
 
 
+def _hung(thing: Thing, at: Offset, given: PictureTriples) -> Picture:
+    """A picture in a cell; its place is from the cell in the upper left corner."""
+    left_top_px = at[0] * given.cell_px + given.margin_px, at[1] * given.cell_px + given.margin_px
+    return framed(*thing.file, left_top_px=left_top_px, side_px=given.picture_px, size_px=given.size_px)
+
+
 def _anchor(index: int, count: int, suite: Suite) -> int:
     """The fine cell of the middle of a triple, from the first to the last that leave room for its reach."""
-    reach, last = suite.source.drawn.reach, suite.source.drawn.fine - 1 - suite.source.drawn.reach
+    given = suite.source.given
+    reach, last = given.reach, given.fine - 1 - given.reach
     return (reach + last) // 2 if count == 1 else reach + round(index * (last - reach) / (count - 1))
-
-
-def _moved(scene: Scene, row: int, column: int, drawn: DrawnTriples) -> Scene:
-    x, y = column / drawn.fine, row / drawn.fine
-    return replace(
-        scene,
-        sprites=tuple(replace(s, centre_xy=(s.centre_xy[0] + x, s.centre_xy[1] + y)) for s in scene.sprites),
-    )
