@@ -10,6 +10,7 @@ from typing import TypeAlias
 from vlbias import arms, corrections
 from vlbias.answers import Answer, Failure
 from vlbias.debias import Setting
+from vlbias.debias._arguments import options_shown
 from vlbias.errors import BadInput
 from vlbias.models import Model
 from vlbias.plan import Plan
@@ -72,7 +73,7 @@ def setting(plan: Plan, model: Model, *, mode: str) -> Setting:
         generates=model.capabilities.generate,
         frames=model.capabilities.needs_frames,
         answer_is_segment=any(("asks", "index") in trial.factors for trial in plan.trials),
-        options_shown=plan.style.style != "cloze",
+        options_shown=options_shown(plan.style.style, adapter=model.identity.adapter),
     )
 
 

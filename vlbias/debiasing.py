@@ -18,6 +18,7 @@ from vlbias.athand import at_hand, replayed
 from vlbias.corrections import model_name, save
 from vlbias.costs import Replay, beside, computes, model_seconds
 from vlbias.debias import Setting
+from vlbias.debias._arguments import options_shown
 from vlbias.errors import BadInput, ModelError, NotApplicable
 from vlbias.estimates import MethodCost, MethodProof, Proof, RunInfo
 from vlbias.proof import at_places, by_place, complete, gap_weights, prove, unproved
@@ -71,7 +72,7 @@ def setting(run: RunInfo, outcomes: Sequence[Outcome], parts: Split) -> Setting:
         asks_model=run.identity.adapter != "imported",
         generates=run.identity.adapter != "imported",
         answer_is_segment=any(("asks", "index") in a.asked.factors for a in found),
-        options_shown=_style(run) != "cloze",
+        options_shown=options_shown(_style(run), adapter=run.identity.adapter),
     )
 
 

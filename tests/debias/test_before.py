@@ -280,8 +280,8 @@ def test_an_unknown_option_is_refused_and_a_sound_setting_is_not(name: str) -> N
         ("portia", {}, {"answer_is_segment": True}, "cuts take away"),
         ("portia", {}, {"frames": False}, "there are none"),
         ("vcd", {}, {"frames": False}, "nothing to noise"),
-        ("cot", {}, {"generates": False}, "cannot generate"),
-        ("verbalized", {}, {"generates": False}, "cannot generate"),
+        ("cot", {}, {"generates": False}, "writes no text; use the adapter hf"),
+        ("verbalized", {}, {"generates": False}, "writes no text; use the adapter hf"),
     ],
 )
 def test_what_a_method_lacks_is_named(name: str, options: Any, change: Any, message: str) -> None:

@@ -40,15 +40,25 @@ def at_least(method: str, option: str, value: float, *, low: float) -> None:
         raise BadInput(f"{method}: {option}={value!r}; give a number of at least {low}")
 
 
+def needs_options(method: str, setting: Setting) -> None:
+    """Refuses questions that offer fewer than two options."""
+    if setting.n_options == 0:
+        raise NotApplicable(
+            f"{method}: not applicable: the questions ask for a place (a box, a point), and it works on options; "
+            "run a suite that offers options, as grid-choice"
+        )
+    if setting.n_options < 2:
+        raise NotApplicable(f"{method}: not applicable: found probes with {setting.n_options} option; it needs two")
+
+
 def needs_logprobs(method: str, setting: Setting) -> None:
     """Refuses answers without the probabilities of their options."""
+    needs_options(method, setting)
     if not setting.logprobs:
         raise NotApplicable(
             f"{method}: not applicable: the answers hold no log-probabilities of their options; run the model with "
             "mode: score (the adapter hf gives exact ones), or use permute with merge=vote, or verbalized"
         )
-    if setting.n_options < 2:
-        raise NotApplicable(f"{method}: not applicable: found probes with {setting.n_options} options; it needs two")
 
 
 def needs_model(method: str, setting: Setting) -> None:
@@ -61,9 +71,15 @@ def needs_places(method: str, setting: Setting) -> None:
     """Refuses options that stand nowhere: without a place there is no preference for one, and fitting it is noise."""
     if not setting.options_shown:
         raise NotApplicable(
-            f"{method}: not applicable: the prompt displays no options (style cloze), so none is favoured for its "
-            "place; run with --prompt_style letters, or use permute or a method inside the model"
+            f"{method}: not applicable: the model is shown no options (style cloze, or an encoder), so none is "
+            "favoured for its place; run the adapter hf with --prompt_style letters or listed, or use permute or a "
+            "method inside the model"
         )
+
+
+def options_shown(style: str | None, *, adapter: str) -> bool:
+    """Whether the model sees the options side by side; an encoder is given them one by one, as captions."""
+    return style != "cloze" and adapter != "clip"
 
 
 def needs_fit(method: str, setting: Setting, *, fewest: int = FEWEST_TO_FIT) -> None:

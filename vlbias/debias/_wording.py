@@ -26,8 +26,8 @@ class NotesFirst:
 
     def needs(self, setting: Setting) -> None:
         """A model that writes and gives log-probabilities."""
-        needs_writing(self.method, setting)
         needs_logprobs(self.method, setting)
+        needs_writing(self.method, setting)
 
     def first(self, prompt: Prompt, *, write: Write) -> Prompt:
         """The prompt that asks for notes."""
@@ -54,4 +54,4 @@ def needs_writing(method: str, setting: Setting) -> None:
     """Refuses a model that cannot write."""
     needs_model(method, setting)
     if not setting.generates:
-        raise NotApplicable(f"{method}: not applicable: the model cannot generate text; use the adapter hf or openai")
+        raise NotApplicable(f"{method}: not applicable: the model writes no text; use the adapter hf")

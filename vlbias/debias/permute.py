@@ -16,6 +16,7 @@ from vlbias.debias._arguments import (
     at_least,
     needs_logprobs,
     needs_model,
+    needs_options,
     needs_places,
     one_of,
     refuse_unknown,
@@ -65,6 +66,7 @@ class Permute:
     def needs(self, setting: Setting) -> None:
         """The model, log-probabilities unless it votes, and few enough orders."""
         needs_model("permute", setting)
+        needs_options("permute", setting)
         if not self.vote:
             needs_logprobs("permute", setting)
         if self.over == "options":

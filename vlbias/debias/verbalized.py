@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlbias.debias import Setting, Write
-from vlbias.debias._arguments import at_least, refuse_unknown
+from vlbias.debias._arguments import at_least, needs_options, refuse_unknown
 from vlbias.debias._wording import needs_writing, with_words_after
 from vlbias.records import Fault, OptionScores, Prompt
 
@@ -39,7 +39,8 @@ class Verbalized:
     max_new_tokens: int
 
     def needs(self, setting: Setting) -> None:
-        """A model that writes."""
+        """A model that writes, and options to weigh."""
+        needs_options("verbalized", setting)
         needs_writing("verbalized", setting)
 
     def first(self, prompt: Prompt, *, write: Write) -> Prompt:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from vlbias.estimates import Estimate, MethodProof, Proof
+from vlbias.reports import _arm_maps as arm_maps
 from vlbias.reports._draw import encoded
 from vlbias.reports._frontier import frontier
 from vlbias.reports._text import clean, save
@@ -165,6 +167,7 @@ def notes(proof: Proof) -> list[str]:
     for m in proof.methods:
         if not m.loses_accuracy and _of_gap(m) == "no effect on the gap" and why(m.method, m.shape):
             out.append(f"{clean(m.method)} does not close the gap: {why(m.method, m.shape)}")
+    out += arm_maps.notes(proof)
     out += [f"left out: {', '.join(who)}: {why}" for why, who in by_reason(proof.refused.items()).items()]
     return out
 
@@ -173,7 +176,8 @@ def by_reason(refused: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Who was refused for each reason, in the order of the first; a reason is told without the method's name."""
     found: dict[str, list[str]] = {}
     for method, reason in refused:
-        found.setdefault(clean(reason.removeprefix(f"{method.partition(':')[0]}: ")), []).append(clean(method, 60))
+        named = re.match(rf"{re.escape(method.partition(':')[0])}(\([^)]*\))?: ", reason)
+        found.setdefault(clean(reason[named.end() if named else 0 :]), []).append(clean(method, 60))
     return found
 
 
@@ -198,11 +202,16 @@ def write(proof: Proof, *, folder: Path) -> list[Path]:
     """Writes `corrections.json`, `corrections.md` and `frontier.{png,svg}` into `folder`."""
     lines = [markdown(line) for line in table(proof)]
     lines.insert(1, "|" + "---|" * len(COLUMNS))
+    if mapped := [markdown(line) for line in arm_maps.table(proof)]:
+        lines += ["", "## Maps", "", mapped[0], "|" + "---|" * len(arm_maps.COLUMNS), *mapped[1:]]
     told = [f"- {note}" for note in notes(proof)]
     text = "\n".join([f"# Corrections of {clean(proof.run_name)}", "", *lines, "", *told, ""])
     drawn = frontier(proof)
     return [
-        save(folder / "corrections.json", json.dumps(rows(proof), indent=1, allow_nan=False) + "\n"),
+        save(
+            folder / "corrections.json",
+            json.dumps([*rows(proof), *arm_maps.rows(proof)], indent=1, allow_nan=False) + "\n",
+        ),
         save(folder / "corrections.md", text),
         *(save(folder / f"frontier.{kind}", encoded(drawn, kind)) for kind in ("png", "svg")),
     ]
