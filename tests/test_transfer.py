@@ -92,10 +92,10 @@ def test_other_models_are_told_and_so_are_methods_that_were_not_applied_once_for
         note.startswith("models: one (scripted ") and "refuses a correction" in note for note in shown.notes(found)
     )
     plain = [asked(tmp_path, name, prior=FIRST, prompt_style="cloze") for name in ("a", "b")]
-    twice = transfer(plain, "vector_per_slot,temperature_per_slot", fit_share=0.4)
+    twice = transfer(plain, "pride,vector_per_slot,temperature_per_slot", fit_share=0.4)
     assert not any(note.startswith("models:") for note in shown.notes(twice))
     (told,) = [note for note in shown.notes(twice) if note.startswith("not applied")]
-    assert told.startswith("not applied: vector_per_slot: not applicable: the model is shown no options")
+    assert told.startswith("not applied: pride, vector_per_slot: not applicable: the model is shown no options")
     assert {line[0] for line in shown.carried_table(twice)[1:]} == {"temperature_per_slot"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,19 +101,15 @@ def notes(found: Transfer) -> list[str]:
 
 def _refused(found: Transfer) -> list[str]:
     """Why corrections were not applied, and between which runs; all pairs are not named one by one."""
-    out = []
-    n_pairs = len(found.runs) ** 2
-    wanting = [(f"{one.method}", one.refused) for one in found.carried if one.refused]
-    for why, methods in by_reason(wanting).items():
-        for method in dict.fromkeys(methods):
-            pairs = [
-                f"{clean(one.fitted_on, 40)} to {clean(one.applied_to, 40)}"
-                for one in found.carried
-                if clean(one.method, 60) == method and one.refused and why in clean(one.refused)
-            ]
-            where = "" if len(pairs) == n_pairs else f" ({', '.join(pairs)})"
-            out.append(f"not applied: {method}: {why}{where}")
-    return out
+    pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in found.carried:
+        if one.refused:
+            ((why, (method,)),) = by_reason([(one.method, one.refused)]).items()
+            pairs[why, method].append(f"{clean(one.fitted_on, 40)} to {clean(one.applied_to, 40)}")
+    told: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (why, method), where in pairs.items():
+        told[why, "" if len(where) == len(found.runs) ** 2 else f" ({', '.join(where)})"].append(method)
+    return [f"not applied: {', '.join(methods)}: {why}{where}" for (why, where), methods in told.items()]
 
 
 def curves(found: Transfer) -> Figure:
