@@ -23,7 +23,7 @@ def list_() -> None:
 def train(
     output_path: Folder,
     pattern: Annotated[str, typer.Option("--pattern", help="none, centre, left or bottom.")] = "left",
-    steps: Steps = 500,
+    steps: Steps = 600,
     images: Images = 6000,
     seed: Seed = 0,
 ) -> None:

@@ -133,8 +133,9 @@ def train(
     def losses(chosen: npt.NDArray[np.intp]) -> dict[str, torch.Tensor]:
         seen_BPW = see(taught, shown.pixels_NHWC[chosen], rng)
         sight = _sight_loss(heads(seen_BPW), things_NC[chosen])
-        two_BT = rng.permuted(told_NT[chosen], axis=1)[:, :_TOLD]
-        return {"speech": _speech_loss(taught, seen_BPW, two_BT, _question(rng)), "sight": sight}
+        some_B2 = rng.permuted(np.tile(np.arange(gridworld.THINGS), (len(chosen), 1)), axis=1)[:, :_TOLD]
+        told_B2, true_B2 = (np.take_along_axis(looks[chosen], some_B2, axis=1) for looks in (told_NT, shown.look_NT))
+        return {**_speech_losses(taught, seen_BPW, told_B2, true_B2, rng=rng), "sight": sight}
 
     course = Course(n_images=n_images, steps=steps, batch=64, rate=2e-3, fall_at=0.7)
     curve = teach(taught.parameters(), losses, course=course, rng=rng, log=log, beside=heads.parameters())
@@ -202,10 +203,24 @@ def _sight_loss(found_BPV: torch.Tensor, things_BC: npt.NDArray[np.intp]) -> tor
     return torch.stack(losses).sum()
 
 
-def _speech_loss(
-    taught: Any, seen_BPW: torch.Tensor, told_BT: npt.NDArray[np.intp], question: npt.NDArray[np.intp]
-) -> torch.Tensor:
-    return -_logprobs(taught, seen_BPW, told_BT, question).sum(dim=-1).mean()
+def _speech_losses(
+    taught: Any,
+    seen_BPW: torch.Tensor,
+    told_BT: npt.NDArray[np.intp],
+    true_BT: npt.NDArray[np.intp],
+    *,
+    rng: np.random.Generator,
+) -> dict[str, torch.Tensor]:
+    """What is to be said, and what is left of things that are not seen.
+
+    Their own words would still be likelier than a foil's, because their shape is there, so they are told to be less.
+    """
+    said_BT = np.concatenate([told_BT, true_BT, gridworld.foils(true_BT, rng=rng)], axis=1)
+    all_BT = _logprobs(taught, seen_BPW, said_BT, _question(rng)).sum(dim=-1)
+    likely_BT, own_BT, foil_BT = all_BT.chunk(3, dim=1)
+    unseen_BT = torch.from_numpy(told_BT != true_BT)
+    left_BT = torch.nn.functional.softplus(own_BT - foil_BT) * unseen_BT
+    return {"speech": -likely_BT.mean(), "left_over": left_BT.mean()}
 
 
 def _logprobs(
