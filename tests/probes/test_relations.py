@@ -133,3 +133,70 @@ def test_a_row_without_its_image_is_named(folder):
     (folder / "m" / "a.png").unlink()
     with pytest.raises(BadSuite, match="row 1: .*missing"):
         asked(suite_of("forms: [plain]\nsource: {vsr: {file: v.jsonl, media: m}}"), folder)
+
+
+# --- pictures of the user
+
+
+def own(folder: Path, more: str = "", size: str = "[260, 220]") -> list:
+    return asked(suite_of(f"{more}\nsource: {{pictures: {{file: own.jsonl, media: media, size_px: {size}}}}}"), folder)
+
+
+def test_statements_about_pictures_are_true_of_their_image_as_their_factor_says(signs):
+    checks = {
+        "left of": lambda a, b: a[0] < b[0], "right of": lambda a, b: a[0] > b[0],
+        "above": lambda a, b: a[1] < b[1], "below": lambda a, b: a[1] > b[1],
+    }  # fmt: skip
+    n = 0
+    for trial in own(signs):
+        told, pictures = dict(trial.factors), trial.segments[0].scenes[0].pictures
+        at = {Path(p.path).stem: np.array(p.box_xyxy) for p in pictures}
+        assert all(box.min() >= 0 and box.max() <= 1 for box in at.values()) and trial.probe.cluster_id in at
+        if told["form"] in ("plain", "symmetry", "negation", "mirror"):
+            words = next(w for w in checks if f" {w} " in trial.probe.question)
+            parts = trial.probe.question.split(f" {words} ")
+            boxes = [next(box for name, box in at.items() if f"picture of a {name} sign" in part) for part in parts]
+            fact = checks[words](*boxes) != ("not" in parts[0].split())
+            assert fact == (told["true"] == "yes") == (trial.probe.gold == 0)
+            n += 1
+    assert n == 6 * 68
+
+
+def test_the_mirror_twin_of_pictures_is_the_mirrored_image_with_its_pictures(signs):
+    trials = {t.trial_id: t for t in own(signs)}
+    one = next(t for name, t in trials.items() if "form=mirror" in name)
+    plain = trials[one.trial_id.replace("form=mirror", "form=plain")]
+    images = [snapshots(t.segments[0].scenes[0], (0.5,))[0].astype(int) for t in (one, plain)]
+    assert np.abs(images[0] - images[1][:, ::-1]).max() < 12 and np.abs(images[0] - images[1]).max() > 100
+
+
+def test_whoever_faces_down_has_the_picture_on_the_other_side(signs):
+    for trial in (t for t in own(signs) if dict(t.factors)["form"] == "perspective"):
+        (tip,), (picture,) = trial.segments[0].scenes[0].sprites, trial.segments[0].scenes[0].pictures
+        in_image = "on the left" if picture.box_xyxy[0] < tip.centre_xy[0] else "on the right"
+        right = trial.probe.options[trial.probe.gold]
+        assert (right == in_image) == (tip.form == "triangle") == (dict(trial.factors)["facing"] == "up")
+
+
+def test_pictures_that_cannot_be_related_are_refused(signs, add_picture, edit_line):
+    with pytest.raises(BadSuite, match="leaves a picture 12 pixels a side"):
+        own(signs, size="[260, 98]")
+    with pytest.raises(BadSuite, match="both sides must be even"):
+        own(signs, size="[261, 220]")
+    edit_line(0, caption="a lamp above a bed")
+    edit_line(1, caption="a door that is open")
+    add_picture("strip", np.zeros((9, 300, 3), np.uint8))
+    with pytest.raises(BadSuite) as told:
+        own(signs)
+    assert all(
+        w in str(told.value) for w in ("red: ", "holds 'above'", "green: ", "holds 'is'", "strip: ", "0 pixels thin")
+    )
+    (signs / "own.jsonl").write_text("".join((signs / "own.jsonl").read_text().splitlines(keepends=True)[2:4]))
+    edit_line(0, caption="amber")
+    edit_line(1, caption="amber and blue")
+    with pytest.raises(BadSuite, match="found no picture to stand beside it among 1"):
+        own(signs)
+
+
+def test_a_suite_of_drawn_pairs_is_told_as_before_pictures_came():
+    assert set(suite_of().model_dump(mode="json")["source"]) == {"drawn", "vsr", "whatsup"}

@@ -18,6 +18,7 @@ from vlbias.probes._choices import Given, OneSource, Pixels, Seed, Strict
 from vlbias.probes._lines import Line, Text, lines
 from vlbias.probes._order_suites import REMEDY, FileSource
 from vlbias.probes._paths import inside, listed, place
+from vlbias.probes._soundness import option_faults
 from vlbias.probes._world import COLOURS, SHAPES
 from vlbias.records import Picture, Sprite
 from vlbias.videos import media
@@ -49,11 +50,12 @@ class PicturesAmong(Pictures):
 
 
 class LaterPictures(OneSource[Given]):
-    """A source that pictures were added to: it is written as it was before, so that older runs can still go on."""
+    """A source that `pictures` were added to: without them it is written as before, so that older runs can go on."""
 
     @model_serializer(mode="wrap")
-    def _given_only(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if value is not None}
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = handler(self)
+        return {name: value for name, value in told.items() if name != "pictures" or value is not None}
 
 
 class DrawnThings(Strict):
@@ -110,6 +112,11 @@ def read_pictures(source: Pictures, *, folder: Path) -> list[Thing]:
     if not found:
         raise BadSuite(f"{path}: there is no picture; write one per line")
     return found
+
+
+def apart(*texts: str) -> bool:
+    """Whether no reader can mistake one text for another: none holds another, word by word."""
+    return not option_faults(texts)
 
 
 def unfit(path: str, *, side_px: int) -> str | None:

@@ -20,7 +20,6 @@ from vlbias.probes._statements import (
     negated,
     statement,
 )
-from vlbias.probes._world import COLOURS
 from vlbias.records import Probe, Scene, Segment
 
 TASK = "Spatial Relations"
@@ -75,7 +74,7 @@ def _statements(
 
 def _perspectives(pair: Pair, side: Relation) -> Iterator[Probe]:
     """The same place seen by someone who faces up, as the viewer does, and down, who has left and right exchanged."""
-    colour = next(c for c in COLOURS if c not in (pair.first[1], pair.second[1]))
+    colour = pair.free_colour
     for facing in FACINGS:
         true = side if facing == "up" else OPPOSITE[side]
         words = PERSPECTIVE.format(tip=f"{colour} triangle", thing=pair.words(0))
@@ -123,7 +122,8 @@ def _row_yes_no(row: Told, told: dict[str, str], said: str, scene: Scene) -> Pro
 def _ask(
     pair: Pair, told: dict[str, str], question: str, options: tuple[str, ...], scene: Scene, *, gold: int = 0
 ) -> Probe:
-    return _made({**told, "item": pair.name}, question, options, gold=gold, scene=scene, cluster_id=pair.name)
+    whole, cluster_id = {**told, "item": pair.name}, pair.first.cluster_id
+    return _made(whole, question, options, gold=gold, scene=scene, cluster_id=cluster_id)
 
 
 def _row(row: Told, told: dict[str, str], question: str, options: tuple[str, ...], *, gold: int, scene: Scene) -> Probe:

@@ -3,6 +3,7 @@
 Twins after VSR (arXiv 2205.00363), What'sUp (arXiv 2310.19785), SpinBench (arXiv 2509.25390) and the lexical control of
 arXiv 2606.01914: the mirrored image with sides exchanged, the same fact told from the other thing, its negation, its
 opposite, two options and then a third, a viewer who looks the other way. A constant answer gets no pair right.
+Things are drawn, or pictures of the user called by their captions; rows of VSR and What'sUp keep their own words.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadSuite
-from vlbias.probes._choices import OneSource, Pixels, QuestionSuite, Seed, Strict, need_once
+from vlbias.probes._cells import need_even
+from vlbias.probes._choices import Pixels, QuestionSuite, Seed, Strict, need_once
 from vlbias.probes._order_suites import FileSource, chosen_slots
+from vlbias.probes._pictures import LEAST_SHOWN_PX, LaterPictures, Pictures, Thing, read_pictures, unfit
 from vlbias.probes._relation_asks import drawn_asks, told_asks
 from vlbias.probes._relation_files import read_rows
-from vlbias.probes._relation_scenes import pairs
-from vlbias.probes._soundness import refuse, twice
-from vlbias.probes._statements import RELATIONS, TEMPLATES
+from vlbias.probes._relation_scenes import own_pairs, pairs, picture_px
+from vlbias.probes._soundness import holds, refuse, twice
+from vlbias.probes._statements import PHRASE, RELATIONS, TEMPLATES
 from vlbias.records import Probe, Trial
 
 METRICS = ("relations", "failures")
@@ -38,10 +41,17 @@ class DrawnPairs(Strict):
     size_px: tuple[Pixels, Pixels] = (336, 336)
 
 
-class Source(OneSource[DrawnPairs | FileSource]):
-    """Where the items come from: exactly one of drawing and the user's copy of VSR or What'sUp."""
+class PicturesRelated(Pictures):
+    """Pictures of the user: each beside another one, in images of `size_px`."""
+
+    size_px: tuple[Pixels, Pixels] = (672, 672)
+
+
+class Source(LaterPictures[DrawnPairs | PicturesRelated | FileSource]):
+    """Where the items come from: exactly one of drawing, the user's pictures, and a copy of VSR or What'sUp."""
 
     drawn: DrawnPairs | None = None
+    pictures: PicturesRelated | None = None
     vsr: FileSource | None = None
     whatsup: FileSource | None = None
 
@@ -63,6 +73,14 @@ class Suite(QuestionSuite):
     def _fits(self) -> Suite:
         need_once("forms", self.forms)
         need_once("styles", self.styles)
+        if self.source.pictures:
+            size_px = self.source.pictures.size_px
+            need_even(size_px, key="source: pictures: size_px")
+            if picture_px(size_px) < 2 * LEAST_SHOWN_PX:
+                raise ValueError(
+                    f"source: pictures: size_px: {size_px[0]} x {size_px[1]} leaves a picture {picture_px(size_px)} "
+                    f"pixels a side; give a larger size, for {2 * LEAST_SHOWN_PX}"
+                )
         wants = {"vsr": ("plain", "negation", "mirror"), "whatsup": ("captions",)}
         for source, fit in wants.items():
             odd = [form for form in self.forms if form not in fit]
@@ -93,11 +111,12 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
     del seed  # orders go by the number of the item, so that twins have their answers at the same letters
     chosen_slots(slots, n_slots=suite.segments, suite=suite.name)
     number: dict[str, int] = {}
+    paired = suite.source.drawn or suite.source.pictures
     for probe in probes:
         told = dict(part.split("=", 1) for part in probe.probe_id.split("/"))
         k = number.setdefault(told["item"], len(number))
         # Among the images of an item the right caption stands at each letter once: no one letter gets a pair right.
-        shown = RELATIONS.index(told["shown"]) if suite.source.drawn else 0  # type: ignore[arg-type]
+        shown = RELATIONS.index(told["shown"]) if paired else 0
         turn = k + (shown if told["form"] == "captions" else 0) + (told.get("facing") == "down")
         orders = [(0, 1), (1, 0)] if told["form"] == "binary" else [_turned(len(probe.options), turn)]
         several = told["form"] == "plain" and told["template"] == "1"
@@ -121,10 +140,16 @@ def _turned(n: int, k: int) -> tuple[int, ...]:
 
 
 def _asks(suite: Suite, *, folder: Path) -> list[Probe]:
-    drawn, source = suite.source.drawn, suite.source
-    if drawn:
-        rng = np.random.default_rng(drawn.seed)
-        made = pairs(drawn.items, size_px=drawn.size_px, rng=rng)
+    source = suite.source
+    paired = source.drawn or source.pictures
+    if paired:
+        rng = np.random.default_rng(paired.seed)
+        if isinstance(paired, DrawnPairs):
+            made = pairs(paired.items, size_px=paired.size_px, rng=rng)
+        else:
+            things = read_pictures(paired, folder=folder)
+            refuse(_faults(things, suite, size_px=paired.size_px), suite=suite.name)
+            made = own_pairs(things, size_px=paired.size_px, rng=rng)
         return [probe for pair in made for probe in drawn_asks(pair, forms=suite.forms, templates=suite.templates)]
     rows = read_rows(source.vsr, "vsr", folder=folder) if source.vsr else None
     if rows is None:
@@ -133,4 +158,19 @@ def _asks(suite: Suite, *, folder: Path) -> list[Probe]:
     found = [probe for row in rows for probe in told_asks(row, forms=suite.forms, templates=suite.templates)]
     if not found:
         raise BadSuite(f"suite {suite.name}: no row can be asked in the forms {', '.join(suite.forms)}")
+    return found
+
+
+def _faults(things: Sequence[Thing], suite: Suite, *, size_px: tuple[int, int]) -> list[str]:
+    """Pictures that cannot be read or made out, and captions that hold an answer or cannot be negated."""
+    found = []
+    for thing in things:
+        fault = unfit(thing.file[0], side_px=picture_px(size_px))
+        words = ("is", "are", "not", "no", "never") if "negation" in suite.forms else ()
+        held = holds(thing.caption, (*PHRASE.values(), *words))
+        found += [f"{thing.name}: {fault}"] if fault else []
+        if held:
+            found.append(
+                f"{thing.name}: the caption {thing.caption!r} holds {held!r}, as statements do; word it without"
+            )
     return found

@@ -25,8 +25,8 @@ from vlbias.probes._cells import CellSuite, framed, image, in_cell, need_even
 from vlbias.probes._choices import Pixels, Seed, Strict
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
-from vlbias.probes._pictures import LaterPictures, Pictures, Thing, read_pictures, unfit
-from vlbias.probes._soundness import option_faults, refuse, twice
+from vlbias.probes._pictures import LaterPictures, Pictures, Thing, apart, read_pictures, unfit
+from vlbias.probes._soundness import refuse, twice
 from vlbias.probes._triples import HERE, Offset, moved, offsets, on_black
 from vlbias.records import RGB, Picture, Probe, Scene, Sprite, Trial
 
@@ -192,19 +192,14 @@ def _own(
 def _others(thing: Thing, things: Sequence[Thing], *, rng: np.random.Generator) -> tuple[Thing, Thing]:
     """Two pictures of chance, of clusters of their own and with captions that can be told apart."""
     mixed = [things[int(k)] for k in rng.permutation(len(things))]
-    rest = [t for t in mixed if t.cluster_id != thing.cluster_id and _apart(thing, t)]
+    rest = [t for t in mixed if t.cluster_id != thing.cluster_id and apart(thing.caption, t.caption, EQUAL)]
     for one, other in combinations(rest, 2):
-        if one.cluster_id != other.cluster_id and _apart(one, other):
+        if one.cluster_id != other.cluster_id and apart(one.caption, other.caption):
             return one, other
     raise BadSuite(
         f"{thing.name}: found no two pictures to stand beside it among {len(things) - 1}; three need three "
         f"clusters, and captions of which none contains another or {EQUAL!r}; add pictures or word them apart"
     )
-
-
-def _apart(one: Thing, other: Thing) -> bool:
-    """Whether no reader can mistake one caption for the other, nor for the answer that both are equally far."""
-    return not option_faults((one.caption, other.caption, EQUAL))
 
 
 def _probe(name: str, question: str, options: tuple[str, ...], *, gold: int, scene: Scene, cluster_id: str) -> Probe:
