@@ -4,10 +4,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
+from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
-from vlbias.records import Scene, Sprite
-from vlbias.videos import draw
+from vlbias.records import Picture, Scene, Sprite
+from vlbias.videos import draw, media
 
 SCENE = Scene(
     sprites=(
@@ -108,3 +110,23 @@ def test_what_is_drawn_before_leaves_nothing_in_the_backdrop() -> None:
     first = draw.frames([bare])
     assert (draw.frames([SCENE]) != first).any() and (draw.frames([bare]) == first).all()
     assert (draw.frames([replace(bare, seed=4)]) != first).any()
+
+
+def test_a_picture_is_read_once_for_all_its_places_and_anew_when_its_file_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read = tmp_path / "x.png", []
+    real = media.image
+    monkeypatch.setattr(media, "image", lambda path: read.append(path) or real(path))
+
+    def level(box: tuple[float, float, float, float], turn_deg: float = 0.0) -> float:
+        one = Picture(path=str(file), sha256=sha256_of_file(file), box_xyxy=box, turn_deg=turn_deg)
+        bare = replace(SCENE, sprites=(), texture="plain", pictures=(one,), size_wh_px=(96, 96))
+        x, y = int(96 * (box[0] + box[2]) / 2), int(96 * (box[1] + box[3]) / 2)
+        return float(draw.snapshots(bare, (0.5,))[0, y, x].mean())
+
+    for grey in (200, 90):
+        Image.new("RGB", (50, 50), (grey,) * 3).save(file)
+        before = len(read)
+        places = [level((0, 0, 0.5, 0.5)), level((0.5, 0, 1, 0.5)), level((0, 0.5, 0.5, 1), 90.0)]
+        assert places == pytest.approx([grey] * 3, abs=4) and len(read) == before + 1

@@ -23,7 +23,7 @@ from vlbias.errors import BadInput
 from vlbias.records import RGB, FramesTHWC, Picture, Scene, Sprite, digest
 from vlbias.videos import media
 from vlbias.videos._forms import FORMS, WORD
-from vlbias.videos.extents import hung_px, quarter_turns, turned
+from vlbias.videos.extents import fitted_px, quarter_turns, room_px, turned
 
 Field: TypeAlias = npt.NDArray[np.float32]
 _SUBPIXEL_BITS = 4
@@ -138,19 +138,34 @@ def _hang(picture: Picture, image_HWC: Field) -> None:
     found = sha256_of_file(path) if path.is_file() else "missing"
     if found != picture.sha256:
         raise BadInput(f"{path}: sha256 is {found}, the scene was made of {picture.sha256}; restore the file")
-    file_HWC = media.image(path)[0]
     height, width = image_HWC.shape[:2]
-    file_wh = file_HWC.shape[1], file_HWC.shape[0]
-    x, y, w, h = hung_px(picture, file_wh, size_wh_px=(width, height))
+    left, top, across, down = room_px(picture, size_wh_px=(width, height))
+    quarters = quarter_turns(picture)
+    upright_HWC = _scaled(picture.path, picture.sha256, (down, across) if quarters % 2 else (across, down))
+    facing_HWC = upright_HWC[:, ::-1] if picture.mirrored else upright_HWC
+    shown_HWC = np.rot90(facing_HWC, k=-quarters)
+    h, w = shown_HWC.shape[:2]
+    x, y = left + (across - w) // 2, top + (down - h) // 2
     if x < 0 or y < 0 or x + w > width or y + h > height:
         raise BadInput(f"{path}: its box {picture.box_xyxy} does not lie in the frame")
-    # Scaled first and then turned, so that a picture and its turned twin hold the same pixels.
-    quarters = quarter_turns(picture)
-    upright_wh = (h, w) if quarters % 2 else (w, h)
-    way = cv2.INTER_AREA if upright_wh[0] < file_wh[0] else cv2.INTER_LINEAR
-    upright_HWC = cv2.resize(file_HWC, upright_wh, interpolation=way)
-    facing_HWC = upright_HWC[:, ::-1] if picture.mirrored else upright_HWC
-    image_HWC[y : y + h, x : x + w] = np.rot90(facing_HWC, k=-quarters)
+    image_HWC[y : y + h, x : x + w] = shown_HWC
+
+
+@lru_cache(maxsize=32)
+def _scaled(path: str, sha256: str, room_wh_px: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A picture that fills its room, upright, which nobody may write to; `sha256` tells files of one path apart.
+
+    It is scaled before it is turned, so that a picture and its turned twin hold the same pixels. To read a photograph
+    is most of the work of an image, and a picture that is asked about at every place has one size.
+    """
+    del sha256
+    file_HWC = media.image(Path(path))[0]
+    file_wh_px = file_HWC.shape[1], file_HWC.shape[0]
+    wh_px = fitted_px(file_wh_px, room_wh_px)
+    way = cv2.INTER_AREA if wh_px[0] < file_wh_px[0] else cv2.INTER_LINEAR
+    scaled_HWC = np.asarray(cv2.resize(file_HWC, wh_px, interpolation=way), dtype=np.uint8)
+    scaled_HWC.flags.writeable = False
+    return scaled_HWC
 
 
 def _lay(sprite: Sprite, image_HWC: Field, after_half_s: float) -> None:

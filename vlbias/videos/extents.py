@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -52,8 +53,9 @@ def sprite_box(sprite: Sprite, *, size_wh_px: tuple[int, int]) -> Box:
 
 def picture_box(picture: Picture, *, size_wh_px: tuple[int, int]) -> Box:
     """xyxy in sides of the frame of a picture as it is drawn: whole, in proportion, in the middle of its own box."""
-    height_px, width_px = media.image(Path(picture.path)).shape[1:3]
-    x, y, w, h = hung_px(picture, (width_px, height_px), size_wh_px=size_wh_px)
+    left, top, across, down = room_px(picture, size_wh_px=size_wh_px)
+    w, h = fitted_px(_file_wh_px(picture.path, picture.sha256), (across, down), quarters=quarter_turns(picture))
+    x, y = left + (across - w) // 2, top + (down - h) // 2
     width, height = size_wh_px
     return _inside((x / width, y / height, (x + w) / width, (y + h) / height), what=picture.path)
 
@@ -68,13 +70,25 @@ def quarter_turns(picture: Picture) -> int:
     return int(picture.turn_deg // 90) % 4
 
 
-def hung_px(picture: Picture, file_wh_px: tuple[int, int], *, size_wh_px: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, width and height in pixels of a picture as it lies in its box; `file_wh_px` is before its turn."""
-    across, down = file_wh_px[::-1] if quarter_turns(picture) % 2 else file_wh_px
+def room_px(picture: Picture, *, size_wh_px: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a picture's box, in pixels."""
     left, top, right, bottom = (round(v * s) for v, s in zip(picture.box_xyxy, size_wh_px * 2, strict=True))
-    scale = min((right - left) / across, (bottom - top) / down)
-    w, h = max(1, int(across * scale)), max(1, int(down * scale))
-    return left + (right - left - w) // 2, top + (bottom - top - h) // 2, w, h
+    return left, top, right - left, bottom - top
+
+
+def fitted_px(file_wh_px: tuple[int, int], room_wh_px: tuple[int, int], *, quarters: int = 0) -> tuple[int, int]:
+    """Width and height in pixels of a picture that fills its room, in proportion, once it is turned by quarters."""
+    across, down = file_wh_px[::-1] if quarters % 2 else file_wh_px
+    scale = min(room_wh_px[0] / across, room_wh_px[1] / down)
+    return max(1, int(across * scale)), max(1, int(down * scale))
+
+
+@lru_cache(maxsize=1024)
+def _file_wh_px(path: str, sha256: str) -> tuple[int, int]:
+    """A picture's size; `sha256` tells files apart that have one path. Plans ask for it in every trial."""
+    del sha256
+    height_px, width_px = media.image(Path(path)).shape[1:3]
+    return width_px, height_px
 
 
 def _uncut(points: Points, cuts: Sequence[Points]) -> PointsP2:
