@@ -16,14 +16,14 @@ version: 1
 description: x
 licence: x
 images: 4
-layouts: [grouped]
+layouts: [{layouts}]
 image_orders: {orders}
 source: {{drawn: {{clips: 60, seed: 5, size_px: [32, 32], duration_s: 1.0, fps: 4.0}}}}
 """
 
 
-def outcomes(choose, orders: int = 1) -> list[Outcome]:
-    suite = parse(SUITE.format(orders=orders), where="x", model=kind.Suite)
+def outcomes(choose, orders: int = 1, layouts: str = "grouped") -> list[Outcome]:
+    suite = parse(SUITE.format(orders=orders, layouts=layouts), where="x", model=kind.Suite)
     return [answer(t, choose(t)) for t in kind.trials(kind.probes(suite, folder=Path()), suite=suite, seed=1)]
 
 
@@ -88,3 +88,15 @@ def test_a_mild_liking_for_the_first_number_is_found_by_its_p_value() -> None:
 def test_without_a_wrong_answer_there_is_no_share_of_wrong_answers() -> None:
     share = measured(outcomes(lambda t: t.gold_displayed))["image_index_share", "index, grouped, easy", None]
     assert share.value is None and share.notes == ("no wrong answer",)
+
+
+def test_flips_over_all_ways_are_those_of_each_layout_and_none_between_layouts() -> None:
+    found = measured(outcomes(_first_where_grouped, layouts="grouped, interleaved"))
+    whole = found["image_flip_rate", "all", None]
+    ways = [e for (metric, task, _), e in found.items() if metric == "image_flip_rate" and task != "all"]
+    assert whole.n == sum(e.n for e in ways) and len(ways) == 4
+    assert whole.value == pytest.approx(np.mean([e.value for e in ways])) and 0 < whole.value < 100
+
+
+def _first_where_grouped(trial: Trial) -> int:
+    return 0 if ("layout", "grouped") in trial.factors else trial.gold_displayed

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from vlbias.answers import Answer, Failure, Outcome, asked
-from vlbias.metrics import placement
+from vlbias.metrics import failures, placement
 from vlbias.probes import placement as kind
 from vlbias.records import Trial
 from vlbias.strictyaml import parse
@@ -89,3 +89,20 @@ def test_a_placement_that_the_model_cannot_take_is_not_applicable_and_says_why()
         assert estimate.value is None and estimate.n == 0
         assert "not applicable to this model: the template takes no clip" in estimate.notes[0]
     assert found["placement_accuracy_change", "visual_last"].value is not None
+
+
+def test_failures_are_counted_by_placement_and_those_of_one_that_the_model_cannot_take_raise_no_alarm() -> None:
+    rows = outcomes(CHANCES, np.random.default_rng(1), unfit="visual_system")
+    found = {(e.metric, e.task, e.slot): e for e in failures.measure(rows, rng=np.random.default_rng(0))}
+    rates = {task: e.value for (metric, task, _), e in found.items() if metric == "failure_rate"}
+    assert rates == {"all": 25.0, **dict.fromkeys(CHANCES, 0.0), "visual_system": 100.0}
+    assert {slot for _, _, slot in found} == {None} and list(rates)[1:] == list(CHANCES)
+    assert found["attrition_test", "all", None].value == 1 and found["attrition_test", "all", None].notes == ()
+
+
+def test_answers_that_are_missing_more_at_one_placement_raise_an_alarm_that_names_placements() -> None:
+    rows = outcomes(CHANCES, np.random.default_rng(1))
+    lost = [r for r in rows if ("placement", "visual_last") in r.asked.factors][::2]
+    broken = [Failure(asked=r.asked, kind="parse", reason="x") if r in lost else r for r in rows]
+    test = failures.measure(broken, rng=np.random.default_rng(0))[-1]
+    assert test.metric == "attrition_test" and test.value < 0.01 and "depend on the placement" in test.notes[0]

@@ -183,11 +183,42 @@ def test_placements_that_have_no_number_over_all_are_told_by_their_p_values_and_
     found = (change("question_first", 4.0, 0.6), change("visual_last", -25.0, 0.003))
     told = replace(empty, estimates=found)
     text = html.page(told)
-    assert "Accuracy less that of the baseline placement, visual_last: −25.0 points" in text and "p = 0.003" in text
+    assert "Accuracy less the baseline&#39;s in the placement visual_last: −25.0 points" in text and "p = 0.003" in text
     assert text.index("visual_last") < text.index("question_first")
     assert "No curve can be drawn" not in text and "shape of the effect" not in text and "up to" not in text
     nothing = replace(empty, estimates=(Estimate(metric="judge_home_field", notes=("no pair",)),))
     assert "No effect of order could be measured." in html.page(nothing)
+
+
+def test_what_failed_at_a_placement_is_told_by_the_name_of_the_placement(empty):
+    rows = [
+        replace(o, asked=replace(o.asked, slot=k, factors=(("placement", name),)))
+        for k, name in enumerate(("visual_first", "visual_system"))
+        for o in empty.outcomes
+    ]
+    failed = [Estimate(metric="failure_rate", task=o.asked.factors[0][1], value=100.0, unit="points") for o in rows]
+    text = html.page(replace(empty, outcomes=rows, estimates=failed))
+    assert "Failures by placement" in text and '<th scope="row">visual_system</th>' in text
+    assert "Failures by slot" not in text and '<th scope="row">2</th>' not in text
+
+
+def test_rates_of_nothing_failed_are_left_to_the_table_of_failures(report):
+    def rate(slot, value):
+        return Estimate(metric="failure_rate", slot=slot, value=value, unit="points", n=60)
+
+    text = html.page(replace(report, estimates=(*report.estimates, rate(1, 0.0), rate(2, 3.0))))
+    assert "Failures, slot 2" not in text and "Failures, slot 3" in text
+
+
+def test_a_p_value_is_said_as_one_and_a_reference_of_one_number_as_that_number(report):
+    never = Reference(mean=0.0, low=0.0, high=0.0, p_value=None, method="by definition")
+    found = (
+        Estimate(metric="attrition_test", value=0.0, unit="p-value", n=60),
+        Estimate(metric="option_prediction_change", value=12.0, unit="points", n=60, reference=never),
+    )
+    text = html.page(replace(report, estimates=(*report.estimates, *found)))
+    assert "p &lt; 0.001" in text and "p-value<" not in text
+    assert "0.0 to 0.0" not in text and "12.0 points" in text and "+12.0" not in text
 
 
 def test_a_curve_over_places_of_an_image_and_one_over_slots_apart_name_what_they_are_over(empty):

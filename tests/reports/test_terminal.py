@@ -75,7 +75,7 @@ def test_what_is_no_sweep_over_slots_is_shown_in_a_table_of_its_own(empty):
     cells = [Estimate(metric="preference_index_pair", cell=(0, 1), value=88.8, unit="points")]
     text = shown(replace(empty, estimates=(*judged, *placed, *by_task, *cells)))
     assert "The candidate at" in text and "place 1" in text and "6.0 points" in text
-    assert "Accuracy less that of" in text and "after" in text and "+5.5 points" in text
+    assert "Accuracy less the" in text and "after" in text and "+5.5 points" in text
     assert "3.0 to 9.0" in text and "77.7" not in text and "88.8" not in text
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vlbias.answers import Answer, Asked, Outcome
+from vlbias.answers import Answer, Asked, Failure, Outcome
 from vlbias.estimates import Estimate
 from vlbias.metrics import curve, flips, spread
 from vlbias.metrics._blocks import Floats, rows
@@ -29,7 +29,7 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         ways.insert(0, ("all", [row for _, mine in ways for row in mine]))
     out: list[Estimate] = []
     for name, group in ways:
-        first = [row for row in rows(group) if _as_given(row.asked)]  # a flip compares places, not image orders
+        first = [_of_one_layout(row) for row in rows(group) if _as_given(row.asked)]
         found = [*curve.measure(group, rng=rng), *flips.measure(first, rng=rng), *spread.measure(group, rng=rng)]
         out += [replace(e, metric=f"image_{e.metric}", task=name) for e in found if _wanted(e)]
         numbered = [row for row in rows(group) if dict(row.asked.factors)["asks"] == "index"]
@@ -47,6 +47,12 @@ def _ways(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Outcome]]]:
             groups.setdefault(key, []).append(row)
     for key in sorted(groups):
         yield ", ".join(key), groups[key]
+
+
+def _of_one_layout(row: Answer | Failure) -> Answer | Failure:
+    """The row as one of its probe in its layout: a flip compares places, and neither image orders nor layouts."""
+    name = f"{row.asked.probe_id}, {dict(row.asked.factors)['layout']}"
+    return replace(row, asked=replace(row.asked, probe_id=name))
 
 
 def _as_given(asked: Asked) -> bool:

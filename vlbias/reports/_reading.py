@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from vlbias.answers import Answer, Failure, Outcome, Tally
+from vlbias.answers import Outcome, Tally
 from vlbias.estimates import Estimate, RunInfo
 from vlbias.reports import Report
 from vlbias.reports._text import clean
@@ -134,7 +132,10 @@ def _p(estimate: Estimate) -> float:
 
 def full_title(estimate: Estimate) -> str:
     """The title of a metric, with what of it, where it is not over all tasks."""
-    return title(estimate.metric) if estimate.task == "all" else f"{title(estimate.metric)}, {clean(estimate.task, 60)}"
+    if estimate.task == "all":
+        return title(estimate.metric)
+    joint = " " if estimate.metric.startswith("placement_") else ", "
+    return f"{title(estimate.metric)}{joint}{clean(estimate.task, 60)}"
 
 
 def others(report: Report) -> list[Estimate]:
@@ -147,6 +148,8 @@ def _shown(e: Estimate) -> bool:
         return len(e.cell) == 2 and e.value is not None
     if e.metric.startswith(LEVELGAUGE):
         return True
+    if e.metric in RATES and e.value == 0 and (e.slot is not None or e.task != "all"):
+        return True  # the table of failures tells that nothing failed there
     if e.slot is not None:
         return e.metric == "accuracy" or (e.task == "all" and e.metric in DRAWN)
     tests = (
@@ -187,16 +190,21 @@ def number(value: float | None, unit: str = "", *, signed: bool = False) -> str:
 
 
 def signed(metric: str) -> bool:
-    """Whether a metric is a difference, so that its sign matters."""
-    return metric.endswith((*CONTRASTS, "minus_alone", "_change", "_index", "_index_pair", "_index_distance", "_slope"))
+    """Whether a metric is a difference, so that its sign matters; a share of changed predictions is none."""
+    return not metric.endswith("_prediction_change") and metric.endswith(
+        (*CONTRASTS, "minus_alone", "_change", "_index", "_index_pair", "_index_distance", "_slope")
+    )
 
 
 def said(estimate: Estimate) -> str:
     """The value in words: the label where there is one, the number with its unit else."""
     if estimate.label is not None:
         return clean(estimate.label, 60)
+    if estimate.unit == "p-value" and estimate.value is not None:
+        return f"p {_p_said(estimate.value)}"
     value = number(estimate.value, estimate.unit, signed=signed(estimate.metric))
-    return value if estimate.value is None else f"{value} {clean(estimate.unit, 30)}".strip()
+    unit = clean(estimate.unit.removesuffix(" above an even share"), 30)  # the title says of what
+    return value if estimate.value is None else f"{value} {unit}".strip()
 
 
 def interval(estimate: Estimate) -> str:
@@ -213,13 +221,17 @@ def reference(estimate: Estimate) -> str:
     if estimate.reference is None:
         return "–"
     low, high = (number(v, estimate.unit) for v in (estimate.reference.low, estimate.reference.high))
-    return f"{low} to {high}"
+    return low if low == high else f"{low} to {high}"
 
 
 def p_value(estimate: Estimate) -> str:
     """The p-value as printed."""
     p = estimate.reference.p_value if estimate.reference else None
-    return "–" if p is None else ("< 0.001" if p < 0.001 else f"{p:.3f}")
+    return "–" if p is None else _p_said(p).removeprefix("= ")
+
+
+def _p_said(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
 def suite_name(run: RunInfo) -> str:
@@ -237,43 +249,3 @@ def n_slots(report: Report) -> int:
 def n_probes(outcomes: Sequence[Outcome]) -> int:
     """How many different probes were asked; 0 where only counts are known."""
     return len({o.asked.probe_id for o in outcomes if not isinstance(o, Tally)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailureRow:
-    """The trials of one slot that have no answer, by kind."""
-
-    slot: int | None
-    asked: int
-    kinds: tuple[tuple[str, int], ...]
-
-    @property
-    def failed(self) -> int:
-        """How many trials of the slot failed."""
-        return sum(count for _, count in self.kinds)
-
-
-def failures(report: Report) -> list[FailureRow]:
-    """Failures per slot, the probe alone first."""
-    rows = [o for o in report.outcomes if isinstance(o, (Answer, Failure))]
-    slots = sorted({o.asked.slot for o in rows}, key=lambda s: -1 if s is None else s)
-    found = []
-    for slot in slots:
-        here = [o for o in rows if o.asked.slot == slot]
-        kinds = Counter(str(o.kind) for o in here if isinstance(o, Failure))
-        found.append(FailureRow(slot=slot, asked=len(here), kinds=tuple(sorted(kinds.items()))))
-    return found
-
-
-def first_reasons(report: Report, limit: int = 5) -> list[tuple[str, str]]:
-    """The first reason of each kind of failure."""
-    found: dict[str, str] = {}
-    for outcome in report.outcomes:
-        if isinstance(outcome, Failure):
-            found.setdefault(outcome.kind, clean(outcome.reason, 200))
-    return list(found.items())[:limit]
-
-
-def slot_name(slot: int | None) -> str:
-    """A slot for people: counted from 1."""
-    return "alone" if slot is None else str(slot + 1)

@@ -20,6 +20,7 @@ from vlbias.reports import _spatial as spatial
 from vlbias.reports import _views as views
 from vlbias.reports._before_after import panel
 from vlbias.reports._draw import PAGE, Curve, curve_figure, inline_svg
+from vlbias.reports._failed import failures, first_reasons, place_name, place_word
 from vlbias.reports._text import clean, model_name, pathless, save
 from vlbias.reports._verdict import sentences
 
@@ -61,8 +62,9 @@ def page(report: Report) -> str:
         corrections=panel(report.proof),
         levelgauge=[e for e in report.estimates if e.metric.startswith(reading.LEVELGAUGE)],
         rates=_present(report, reading.RATES),
-        failures=reading.failures(report),
-        reasons=[(kind, pathless(reason)) for kind, reason in reading.first_reasons(report)],
+        place=place_word(report),
+        failures=failures(report),
+        reasons=[(kind, pathless(reason)) for kind, reason in first_reasons(report)],
         others=reading.others(report),
         examples=examples(report.outcomes),
         provenance=provenance(report),
@@ -182,7 +184,7 @@ def _example(o: Answer | Failure) -> dict[str, str]:
     return {
         "trial": clean(a.trial_id, 60),
         "task": clean(a.task, 40),
-        "slot": reading.slot_name(a.slot),
+        "slot": place_name(a),
         "result": result,
         "chosen": "–" if isinstance(o, Failure) or o.chosen is None else str(o.chosen + 1),
         "gold": "–" if a.gold is None else str(a.gold + 1),

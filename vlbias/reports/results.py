@@ -12,7 +12,8 @@ from typing import Any
 from vlbias.answers import Answer, Tally
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
-from vlbias.reports._reading import curve, failures, first_reasons, n_slots, suite_name, tasks
+from vlbias.reports._failed import failures, first_reasons
+from vlbias.reports._reading import curve, n_slots, suite_name, tasks
 from vlbias.reports._text import model_name, save
 
 SCHEMA_VERSION = 1
@@ -57,7 +58,7 @@ def content(report: Report) -> dict[str, Any]:
         },
         "estimates": [asdict(e) for e in report.estimates],
         "failures": [
-            {"slot": row.slot, "asked": row.asked, "failed": row.failed, "kinds": dict(row.kinds)}
+            {"slot": row.slot, "name": row.name, "asked": row.asked, "failed": row.failed, "kinds": dict(row.kinds)}
             for row in failures(report)
         ],
         "failure_reasons": dict(first_reasons(report)),

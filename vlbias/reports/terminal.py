@@ -12,6 +12,7 @@ from rich.text import Text
 
 from vlbias.estimates import Estimate
 from vlbias.reports import Report
+from vlbias.reports._failed import failures, first_reasons, place_word
 from vlbias.reports._plot import plot
 from vlbias.reports._reading import (
     CONTRASTS,
@@ -19,8 +20,7 @@ from vlbias.reports._reading import (
     SPREAD,
     coordinates,
     curve,
-    failures,
-    first_reasons,
+    full_title,
     interval,
     known,
     levelgauge,
@@ -29,9 +29,7 @@ from vlbias.reports._reading import (
     pick,
     reference,
     said,
-    slot_name,
     suite_name,
-    title,
 )
 from vlbias.reports._text import clean, model_name, pathless, save
 from vlbias.reports._verdict import paragraph
@@ -64,7 +62,7 @@ def render(report: Report, *, paths: Sequence[Path], console: Console, plain: bo
         console.print()
     found = [e for metric in SHOWN if (e := pick(report, metric)) is not None]
     more = [] if points else of_orders(report)
-    for rows in (known(found), known(more)[:MOST_ROWS]):
+    for rows in (known(more)[:MOST_ROWS], known(found)):  # what a run is about stands first
         if rows:
             console.print(_table(rows, ascii_only=ascii_only))
     left = len(known(more)) - MOST_ROWS
@@ -110,8 +108,7 @@ def _table(rows: Sequence[Estimate], *, ascii_only: bool) -> Table:
 
 
 def _name(e: Estimate) -> str:
-    where = [clean(e.task, 40)] if e.task != "all" else []
-    return ", ".join([title(e.metric), *where, *filter(None, [coordinates(e)])])
+    return ", ".join([full_title(e), *filter(None, [coordinates(e)])])
 
 
 def _levelgauge(report: Report) -> list[str]:
@@ -128,8 +125,8 @@ def _failures(report: Report, console: Console, *, ascii_only: bool) -> None:
     if not rows:
         return
     console.print()
-    counts = ", ".join(f"{slot_name(row.slot)}: {row.failed}/{row.asked}" for row in rows)
-    console.print(Text(f"failures per slot  {counts}"))
+    counts = ", ".join(f"{row.name}: {row.failed}/{row.asked}" for row in rows)
+    console.print(Text(f"failures per {place_word(report)}  {counts}"))
     for kind, reason in first_reasons(report):
         console.print(_safe(f"  {kind}: {pathless(reason)}", ascii_only=ascii_only))
 
