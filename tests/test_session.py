@@ -103,3 +103,33 @@ def test_a_model_that_asks_in_one_way_only_cannot_be_verified(tmp_path) -> None:
 def test_the_bound_of_the_cache_reaches_the_adapter() -> None:
     assert "cache_gb" not in session.model_arguments(RunConfig(tasks="drawn"))
     assert session.model_arguments(RunConfig(tasks="drawn", cache_gb=0.5))["cache_gb"] == 0.5
+
+
+class OnlyFirst(TwoWays):
+    """A model that only some probes can be put to."""
+
+    def __init__(self, *, fit: int) -> None:
+        super().__init__(0.0)
+        self._left, self.heard = fit, 0
+
+    def unfit(self, trial):
+        self._left -= 1
+        return None if self._left >= 0 else f"{trial.trial_id} is beyond me"
+
+    def score(self, prompts):
+        self.heard += len(prompts)
+        return super().score(prompts)
+
+
+@pytest.mark.parametrize("fit", [0, 1])
+def test_a_plan_of_which_nothing_can_be_put_to_the_model_is_refused_before_it_is_asked(tmp_path, monkeypatch, fit):
+    model = OnlyFirst(fit=fit)
+    monkeypatch.setattr(session, "load", lambda _: model)
+    one = RunConfig(tasks="drawn", model="scripted", limit="1", batch_size=11)
+    if fit:
+        session.ask(one, plan(one), folder=tmp_path / "r")
+        assert model.heard > 1
+        return
+    with pytest.raises(BadInput, match=r"drawn: none of its \d+ trials can be put to the model; .* is beyond me"):
+        session.ask(one, plan(one), folder=tmp_path / "r")
+    assert model.heard == 0

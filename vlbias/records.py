@@ -103,8 +103,8 @@ class Probe:
 
     `gold` is the index of the right option among `options` as the suite holds them (None: open-ended).
     `cluster_id` names what probes share (their source clip): the unit of resampling. `rival_gold` is the option for
-    which the first background stands, where that background contradicts the evidence. `thing` names what is looked
-    for (`red star`), where the question is about one thing: a detector is given these words and no question.
+    which the first background stands, where that background contradicts the evidence. `thing` names the one
+    thing that a question is about (`red star`): a detector is asked only for such, and given no question.
     """
 
     probe_id: str

@@ -21,7 +21,7 @@ from vlbias import __version__, canary, debiased, places, rooms
 from vlbias.config import RunConfig
 from vlbias.errors import BadInput, NotARun, SharingDiffers
 from vlbias.estimates import RunInfo, Verification
-from vlbias.models import Model
+from vlbias.models import Choosy, Model
 from vlbias.models._verified import Verified
 from vlbias.organisms import manifest
 from vlbias.plan import Plan
@@ -53,7 +53,7 @@ def ask(
     with Store(folder, shard=shard) as store, reader(config, plan) as frames:
         say(f"loading {config.model} {config.model_args.get('pretrained', '')}".rstrip())
         model = load(config)
-        can(model, config)
+        can(model, config, plan)
         heard = canary.sing(model, frames.frames)
         say(f"canary: {heard}")
         if any(places.asked_place(trial) for trial in plan.trials):
@@ -150,10 +150,13 @@ def model_arguments(config: RunConfig) -> dict[str, Any]:
     return arguments
 
 
-def can(model: Model, config: RunConfig) -> None:
-    """Refuses a mode that the model does not have, before anything is asked."""
+def can(model: Model, config: RunConfig, plan: Plan) -> None:
+    """Refuses a mode that the model does not have, and a plan of which nothing can be put to it, before it is asked."""
     if not getattr(model.capabilities, config.mode):
         raise BadInput(f"mode: the model {model.identity.name} cannot {config.mode}; choose the other mode")
+    reasons = [model.unfit(trial) for trial in plan.trials] if isinstance(model, Choosy) else []
+    if reasons and reasons[0] is not None and None not in reasons:
+        raise BadInput(f"{plan.suite_name}: none of its {len(reasons)} trials can be put to the model; {reasons[0]}")
 
 
 def describe(

@@ -13,8 +13,10 @@ from tokenizers.pre_tokenizers import Sequence, Split, WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 
 from vlbias import canary
+from vlbias.config import RunConfig
 from vlbias.errors import CanaryDied, ModelError
 from vlbias.models import detector
+from vlbias.plan import plan
 from vlbias.prompts import Style, prompt
 from vlbias.records import Fault, Frames, OptionScores, Probe, Segment, Trial
 from vlbias.videos import draw
@@ -27,8 +29,8 @@ RESNET = dict(
 DETR = dict(d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
             encoder_ffn_dim=16, decoder_ffn_dim=16, num_queries=7)  # fmt: skip
 NARROW = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
-TEXT = ("owlvit", "owlv2", "grounding-dino")
-NAMED = ("detr", "yolos", "conditional_detr", "rt_detr")
+TEXT = ("owlvit", "owlv2", "grounding-dino", "mm-grounding-dino")
+NAMED = ("detr", "yolos", "conditional_detr", "deformable_detr", "table-transformer", "rt_detr")
 
 
 def tokenizer(ids, *, start, end):
@@ -61,7 +63,7 @@ def owl(version):
     return model(config), both(images(size=size), tokenizer(names, start="<s>", end="</s>"))
 
 
-def grounding_dino():
+def grounding_dino(kind=tf.GroundingDinoConfig, model=tf.GroundingDinoForObjectDetection):
     # The ids of [CLS], [SEP], the full stop and the question mark are those of BERT, which the model knows by number.
     names = {
         "<pad>": 0,
@@ -75,16 +77,14 @@ def grounding_dino():
         "[SEP]": 102,
         ".": 1012,
     }
-    config = tf.GroundingDinoConfig(
+    config = kind(
         backbone_config=tf.ResNetConfig(**RESNET),
         text_config=dict(model_type="bert", **NARROW, vocab_size=1030, max_position_embeddings=64),
         **{**DETR, "d_model": 32, "decoder_layers": 2}, num_feature_levels=3, decoder_n_points=2, encoder_n_points=2,
         max_text_len=12,
     )  # fmt: skip
     images = tf.GroundingDinoImageProcessor(size=dict(shortest_edge=64, longest_edge=96))
-    return tf.GroundingDinoForObjectDetection(config), tf.GroundingDinoProcessor(
-        images, tokenizer(names, start="[CLS]", end="[SEP]")
-    )
+    return model(config), tf.GroundingDinoProcessor(images, tokenizer(names, start="[CLS]", end="[SEP]"))
 
 
 def named(kind):
@@ -102,16 +102,28 @@ def named(kind):
         return tf.RTDetrForObjectDetection(config), tf.RTDetrImageProcessor(size=dict(height=64, width=64))
     backbone = dict(use_timm_backbone=False, use_pretrained_backbone=False, backbone=None)
     backbone["backbone_config"] = tf.ResNetConfig(**{**RESNET, "out_features": ["stage4"]})
-    if kind == "detr":
-        return tf.DetrForObjectDetection(tf.DetrConfig(**DETR, **backbone, **labels)), tf.DetrImageProcessor(**size)
-    config = tf.ConditionalDetrConfig(**DETR, **backbone, **labels)
-    return tf.ConditionalDetrForObjectDetection(config), tf.ConditionalDetrImageProcessor(**size)
+    config, model, images, more = {
+        "detr": (tf.DetrConfig, tf.DetrForObjectDetection, tf.DetrImageProcessor, {}),
+        "conditional_detr": (
+            tf.ConditionalDetrConfig, tf.ConditionalDetrForObjectDetection, tf.ConditionalDetrImageProcessor, {},
+        ),
+        "deformable_detr": (
+            tf.DeformableDetrConfig, tf.DeformableDetrForObjectDetection, tf.DeformableDetrImageProcessor,
+            dict(backbone_config=tf.ResNetConfig(**RESNET), num_feature_levels=3, d_model=32, decoder_layers=2),
+        ),
+        # The published Table Transformers are read by DETR's processor.
+        "table-transformer": (
+            tf.TableTransformerConfig, tf.TableTransformerForObjectDetection, tf.DetrImageProcessor, {},
+        ),
+    }[kind]  # fmt: skip
+    return model(config(**{**DETR, **backbone, **more}, **labels)), images(**size)
 
 
 BUILD = {
     "owlvit": lambda: owl(1),
     "owlv2": lambda: owl(2),
     "grounding-dino": grounding_dino,
+    "mm-grounding-dino": lambda: grounding_dino(tf.MMGroundingDinoConfig, tf.MMGroundingDinoForObjectDetection),
     **{kind: (lambda kind=kind: named(kind)) for kind in NAMED},
 }
 
@@ -185,11 +197,13 @@ def test_what_else_is_in_the_batch_changes_nothing(folder, kind):
     assert [d.score for d in among.detections] == pytest.approx([d.score for d in alone.detections], abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["detr", "conditional_detr", "rt_detr", "owlvit", "grounding-dino"])
+@pytest.mark.parametrize(
+    "kind",
+    ["detr", "conditional_detr", "deformable_detr", "table-transformer", "rt_detr", "owlvit", *TEXT[2:]],
+)
 def test_scores_and_boxes_are_those_of_the_processors_own_reading(folder, kind):
-    model, shown = detector.load(pretrained=folder(kind), threshold=1e-6), asked()
-    (reply,) = model.generate([shown], max_new_tokens=1)
-    picture = detector.image(shown)
+    model = detector.load(pretrained=folder(kind), threshold=1e-6)
+    picture = detector.image(asked())
     text = {} if kind in NAMED else {"text": [["red star"]]}
     inputs = model._processor(images=[picture], return_tensors="pt", **text)
     with torch.no_grad():
@@ -197,7 +211,9 @@ def test_scores_and_boxes_are_those_of_the_processors_own_reading(folder, kind):
     read = model._processor.post_process_object_detection if kind in NAMED else None
     read = read or model._processor.post_process_grounded_object_detection
     (own,) = read(outputs, threshold=0.0, target_sizes=[picture.size[::-1]])
-    mine = np.ones(len(own["scores"]), bool) if text else own["labels"].numpy() == 2
+    label = 2 if text else int(own["labels"][0])
+    mine = np.ones(len(own["scores"]), bool) if text else own["labels"].numpy() == label
+    (reply,) = model.generate([asked(LABELS[label])], max_new_tokens=1)
     found = {round(one.score, 5): np.array(one.box_xyxy) for one in reply.detections}
     assert mine.sum() > 0
     for score, box in zip(own["scores"][mine].tolist(), own["boxes"][mine].numpy(), strict=True):
@@ -294,12 +310,38 @@ def test_the_words_of_a_thing_are_put_into_the_template(folder):
 def test_what_a_detector_cannot_be_asked_is_a_fault_with_a_reason(folder):
     model, dino = (detector.load(pretrained=folder(kind)) for kind in ("owlvit", "grounding-dino"))
     bare, clip, long = model.generate([asked(None), asked(n_frames=2), asked("red " * 7)], max_new_tokens=1)
-    assert "does not name one thing" in bare.reason and "one image with one frame" in clip.reason
+    assert "names no one thing to find" in bare.reason and "one image with one frame" in clip.reason
     assert long.kind == "too_long" and "9 tokens, the model takes 8" in long.reason
     (stop,) = dino.generate([asked("St. Mary")], max_new_tokens=1)
     assert "full stop" in stop.reason
     (fits,) = model.score([asked(options=("it fits", "it does not fit"))])
     assert "no caption" in fits.reason and isinstance(model.nll([asked()], ["x"])[0], Fault)
+
+
+@pytest.mark.parametrize("task", ["detection", "grid", "grid-choice", "canvas"])
+def test_a_detector_can_be_asked_every_trial_about_one_thing(folder, task):
+    by_text, named = (detector.load(pretrained=folder(kind)) for kind in ("owlvit", "detr"))
+    for trial in plan(RunConfig(tasks=task, model="scripted", limit="2")).trials:
+        assert by_text.unfit(trial) is None
+        assert "is none of the model's 3 labels" in named.unfit(trial), "DETR has labels of its own"
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [("needle", "takes one image"), ("demo", "takes one image"), ("threecell", "names no one thing"),
+     ("relations", "names no one thing"), ("rotation", "names no one thing")],
+)  # fmt: skip
+def test_what_is_not_about_one_thing_in_one_image_is_neither_put_to_a_detector_nor_answered_by_it(folder, task, words):
+    model = detector.load(pretrained=folder("owlvit"))
+    trials = plan(RunConfig(tasks=task, model="scripted", limit="2")).trials
+    reasons = {model.unfit(trial) for trial in trials if trial.slot is not None}
+    assert reasons and all(words in reason for reason in reasons)
+    trial = trials[0]
+    frames = Frames(frames_THWC=np.zeros((1, 8, 8, 3), np.uint8), timestamps_s=(0.0,), asked_s=(0.0,), sha256="x",
+                    decoder="x", decoder_version="1")  # fmt: skip
+    shown = prompt(trial, {segment.segment_id: frames for segment in trial.segments}, Style())
+    (found,) = model.score([shown])
+    assert isinstance(found, Fault) and found.kind == "unfit"
 
 
 def test_a_model_that_is_broken_gives_a_fault_and_no_box(folder):

@@ -127,8 +127,8 @@ def test_asked_for_a_choice_the_images_stay_and_the_foil_is_the_other_answer() -
         assert named.endswith(f" {shown.form}") and other.probe.options[other.probe.gold] == named
 
 
-def test_a_question_of_presence_names_its_thing_and_one_between_two_names_none() -> None:
+def test_a_question_of_presence_names_its_thing_and_one_between_two_the_one_that_is_there() -> None:
     for probe in grid.probes(suite_of(), folder=Path()):
         assert probe.thing is not None and probe.question == f"Is there {probe.thing} in the image?"
     choice = suite_of().model_copy(update={"asks": "choice"})
-    assert {probe.thing for probe in grid.probes(choice, folder=Path())} == {None}
+    assert all(probe.thing == probe.options[probe.gold] for probe in grid.probes(choice, folder=Path()))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
+from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply, Trial
 
 
 class Model(Protocol):
@@ -36,3 +36,11 @@ class Preparing(Protocol):
 
     def prepare(self, prompts: Sequence[Prompt]) -> None:
         """A hint: `score` will be given these prompts. Answers do not depend on it."""
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A model that some questions cannot be put to, and that knows so before it sees a pixel."""
+
+    def unfit(self, trial: Trial) -> str | None:
+        """Why a trial cannot be put to the model; None where it can."""

@@ -26,11 +26,12 @@ from vlbias.errors import ModelError
 from vlbias.models._captions import image, no_caption, options
 from vlbias.models._detections import Scored, column_of, columns_of, detections, of_labels, of_text
 from vlbias.models._loading import DTYPES, Source, check, config, identity, weights
-from vlbias.records import Capabilities, Detection, Fault, Identity, OptionScores, Prompt, Reply
+from vlbias.records import Capabilities, Detection, Fault, Identity, OptionScores, Prompt, Reply, Trial
 
 TEXT_FAMILIES = ("owlvit", "owlv2", "grounding-dino", "mm-grounding-dino")
 KINDS = (AutoModelForZeroShotObjectDetection, AutoModelForObjectDetection)
 PRESENCE = frozenset({"yes", "no"})
+NO_THING = "detector: the question names no one thing to find; ask detection, grid, grid-choice or canvas of a detector"
 Query: TypeAlias = tuple[Image.Image, str]
 
 
@@ -75,20 +76,26 @@ class DetectorModel:
         del targets
         return [Fault(kind="unfit", reason="detector: a detector has no likelihood of a text") for _ in prompts]
 
+    def unfit(self, trial: Trial) -> str | None:
+        """Why a trial cannot be put to a detector: several images, no one thing in question, or nothing it can name."""
+        if len(trial.segments) != 1:
+            return f"detector: takes one image with one frame, and a prompt holds {len(trial.segments)} segments"
+        words = _looked_for(trial)
+        if isinstance(words, Fault):
+            return words.reason
+        columns = [] if self._template else [column_of(word, self._columns) for word in words]
+        return next((one.reason for one in columns if isinstance(one, Fault)), None)
+
     def _asked(self, prompt: Prompt) -> Query | Fault:
         """The image of a prompt and the words of the one thing that it looks for."""
         thing = prompt.trial.probe.thing if prompt.trial else None
-        if thing is None:
-            return Fault(kind="unfit", reason="detector: the probe does not name one thing that it looks for")
-        return self._query(prompt, thing)
+        return Fault(kind="unfit", reason=NO_THING) if thing is None else self._query(prompt, thing)
 
     def _weighed(self, prompt: Prompt) -> list[Query] | Fault:
-        words = options(prompt)
-        if prompt.trial and prompt.trial.probe.thing and {word.lower() for word in words} == PRESENCE:
-            found = [self._asked(prompt)]
-        else:
-            odd = no_caption(words, adapter="detector", remedy="ask for captions, as grid-choice does", letters=True)
-            found = [odd] if odd else [self._query(prompt, word) for word in words]
+        words = _looked_for(prompt.trial) if prompt.trial else prompt.options
+        if isinstance(words, Fault):
+            return words
+        found = [self._query(prompt, word) for word in words]
         queries = [one for one in found if not isinstance(one, Fault)]
         return queries if len(queries) == len(found) else next(one for one in found if isinstance(one, Fault))
 
@@ -230,6 +237,16 @@ def _processor(source: Source, *, by_text: bool) -> Any:
         return kind.from_pretrained(source.pretrained, **source.options)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise ModelError(f"{source}: the processor cannot be loaded: {error}") from error
+
+
+def _looked_for(trial: Trial) -> tuple[str, ...] | Fault:
+    """The things whose boxes answer a trial: the one in question, or each of the captions to choose from."""
+    thing, words = trial.probe.thing, trial.options
+    if thing is None:
+        return Fault(kind="unfit", reason=NO_THING)
+    if not words or {word.lower() for word in words} == PRESENCE:
+        return (thing,)
+    return no_caption(words, adapter="detector", remedy="ask for captions, as grid-choice does", letters=True) or words
 
 
 def _inside(score: float) -> float:

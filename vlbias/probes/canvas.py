@@ -111,4 +111,5 @@ def _probe(thing: Thing, things: Sequence[Thing], suite: Suite, *, rng: np.rando
         evidence=image(thing.name, scene),
         backgrounds=(),
         cluster_id=thing.cluster_id,
+        thing=thing.caption,
     )

@@ -132,14 +132,14 @@ def _own(things: Sequence[Thing], source: PicturesAmong, suite: Suite, *, rng: n
     return found
 
 
-Words: TypeAlias = tuple[str, tuple[str, str], str | None]
+Words: TypeAlias = tuple[str, tuple[str, str], tuple[str, str]]
 
 
 def _words(suite: Suite, thing: str, foil: str, *, of: str) -> Words:
-    """The question and its two answers, of which the first says that the thing is there, and the thing it is about."""
+    """The question, its two answers, of which the first says that the thing is there, and what it is about then."""
     if suite.asks == "presence":
-        return of.format(thing=thing), ("yes", "no"), thing
-    return CHOICE, (thing, foil), None
+        return of.format(thing=thing), ("yes", "no"), (thing, thing)
+    return CHOICE, (thing, foil), (thing, foil)
 
 
 def _pair(name: str, words: Words, scene: Scene, gone: Scene, *, cluster_id: str) -> list[Probe]:
@@ -150,7 +150,7 @@ def _pair(name: str, words: Words, scene: Scene, gone: Scene, *, cluster_id: str
             task=TASK,
             question=words[0],
             options=words[1],
-            thing=words[2],
+            thing=words[2][gold],
             gold=gold,
             evidence=image(f"{name}-{there}", shown),
             backgrounds=(),
