@@ -45,10 +45,10 @@ class Portia:
     def needs(self, setting: Setting) -> None:
         """The model, frames, two segments, and a question whose answer is not a place in the order."""
         needs_model("portia", setting)
-        if not setting.frames or segments(setting) < 2:
-            raise NotApplicable(
-                "portia: not applicable: it cuts two or more segments of frames, and there are none or one"
-            )
+        if not setting.frames:
+            raise NotApplicable("portia: not applicable: the model sees no frames, so there are none to cut")
+        if segments(setting) < 2:
+            raise NotApplicable("portia: not applicable: it cuts two or more segments of frames, and there is one")
         if setting.answer_is_segment:
             raise NotApplicable("portia: not applicable: the answer is a place in the order, which the cuts take away")
 

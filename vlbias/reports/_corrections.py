@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from vlbias.estimates import Estimate, MethodProof, Proof
-from vlbias.reports import _arm_maps as arm_maps
 from vlbias.reports._draw import encoded
 from vlbias.reports._frontier import frontier
 from vlbias.reports._text import clean, save
@@ -164,12 +163,19 @@ def notes(proof: Proof) -> list[str]:
     asked = [f"{clean(m.method)} {m.cost.fit_prompts:,}" for m in proof.methods if m.cost and m.cost.fit_prompts]
     if asked:
         out.append(f"prompts asked once to fit: {', '.join(asked)}")
-    for m in proof.methods:
-        if not m.loses_accuracy and _of_gap(m) == "no effect on the gap" and why(m.method, m.shape):
-            out.append(f"{clean(m.method)} does not close the gap: {why(m.method, m.shape)}")
-    out += arm_maps.notes(proof)
+    out += _unmoved(proof)
     out += [f"left out: {', '.join(who)}: {why}" for why, who in by_reason(proof.refused.items()).items()]
     return out
+
+
+def _unmoved(proof: Proof) -> list[str]:
+    """Why methods leave the gap as it is, those of one make together."""
+    found: dict[str, list[str]] = {}
+    for m in proof.methods:
+        reason = why(m.method, m.shape)
+        if reason and not m.loses_accuracy and _of_gap(m) == "no effect on the gap":
+            found.setdefault(reason, []).append(clean(m.method, 60))
+    return [f"no effect on the gap: {', '.join(who)}: {reason}" for reason, who in found.items()]
 
 
 def by_reason(refused: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -202,16 +208,11 @@ def write(proof: Proof, *, folder: Path) -> list[Path]:
     """Writes `corrections.json`, `corrections.md` and `frontier.{png,svg}` into `folder`."""
     lines = [markdown(line) for line in table(proof)]
     lines.insert(1, "|" + "---|" * len(COLUMNS))
-    if mapped := [markdown(line) for line in arm_maps.table(proof)]:
-        lines += ["", "## Maps", "", mapped[0], "|" + "---|" * len(arm_maps.COLUMNS), *mapped[1:]]
     told = [f"- {note}" for note in notes(proof)]
     text = "\n".join([f"# Corrections of {clean(proof.run_name)}", "", *lines, "", *told, ""])
     drawn = frontier(proof)
     return [
-        save(
-            folder / "corrections.json",
-            json.dumps([*rows(proof), *arm_maps.rows(proof)], indent=1, allow_nan=False) + "\n",
-        ),
+        save(folder / "corrections.json", json.dumps(rows(proof), indent=1, allow_nan=False) + "\n"),
         save(folder / "corrections.md", text),
         *(save(folder / f"frontier.{kind}", encoded(drawn, kind)) for kind in ("png", "svg")),
     ]
