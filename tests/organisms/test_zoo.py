@@ -73,6 +73,15 @@ def test_slots_that_were_never_asked_in_training_are_read_worse_and_none_has_to_
     assert found[asked].min() > found[~asked].max() and found[asked].mean() - found[~asked].mean() > 0.1
 
 
+def test_the_same_training_with_every_slot_asked_equally_often_reads_all_slots_alike() -> None:
+    even, under = (manifest.read(manifest.ZOO / name) for name in ("even10", "under10"))
+    assert even["course"] == under["course"]
+    assert [key for key in even["plant"] if even["plant"][key] != under["plant"][key]] == ["exposure"]
+    assert set(even["plant"]["exposure"]) == {1.0}
+    found, dipped = (np.array(about["measured"]["accuracy"]) for about in (even, under))
+    assert np.ptp(found) < 0.05 < np.ptp(dipped) and found.min() - dipped.min() > 0.1
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_an_organism_does_what_its_manifest_says(name: str, filmed: Callable[[str], Pool]) -> None:
     about, organism = manifest.read(manifest.ZOO / name), taken_over(manifest.ZOO / name).eval()
