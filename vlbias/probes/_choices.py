@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Pixels = Annotated[int, Field(ge=1, le=8192)]
 Seed = Annotated[int, Field(ge=0)]
 Given = TypeVar("Given")
+LOOK = "Look at what is shown and answer the question below. Reply with the {label} only."
 
 
 class Strict(BaseModel):
@@ -55,8 +56,9 @@ class SuiteHead(Strict):
 
 
 class ImageSuite(SuiteHead):
-    """The head of a suite whose evidence is images."""
+    """The head of a suite whose evidence is images; without words of its own it does not say that they are a video."""
 
+    prompt: PromptChoice = PromptChoice(instruction=LOOK)
     frames: FramesChoice = FramesChoice(num_frames=1, sampling="midpoints")
 
 
