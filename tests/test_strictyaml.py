@@ -50,7 +50,7 @@ BAD = {
     "tab": ("title: a\n\tb: c\n", r":2: not plain YAML"),
     "half a pair": ('title: "\\ud800"\n', r"x\.yaml.*(surrogate|not plain)"),
     "NUL": ("title: a\0\n", r"not plain YAML"),
-    "deep": ("title: " + "[" * 5000, r"not plain YAML"),
+    "deep": ("title: " + "[" * 5000, r":1: not plain YAML: nested more than 50 deep"),
 }
 
 

@@ -17,6 +17,7 @@ from vlbias.errors import BadConfig, BadInput, nearest
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[int | str, ...]
 MAX_BYTES = 1_000_000
+DEEPEST = 50
 
 
 def read(path: Path, model: type[Model], *, error: type[BadInput] = BadConfig) -> Model:
@@ -59,10 +60,14 @@ def _text(raw: bytes, *, where: str, error: type[BadInput]) -> str:
 
 def _load(text: str, *, where: str, error: type[BadInput]) -> tuple[yaml.Node, Any]:
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = event.start_mark.line + 1 if event.start_mark else 1
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise error(f"{where}:{line}: found an anchor or alias (& or *); write the value out instead")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:  # the reader's time grows with the square of the depth
+                raise error(f"{where}:{line}: not plain YAML: nested more than {DEEPEST} deep")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
             raise error(f"{where}: the file is empty; right is a mapping of keys to values")
