@@ -48,9 +48,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "costs": SPEECH | {"debias", "models"},
     "athand": SPEECH | {"config", "plan", "run", "models", "session", "arms", "corrections", "costs"},
     "proof": SPEECH | {"metrics"},
+    "mapproof": SPEECH | {"metrics", "proof"},
     "proofs": SPEECH | {"disk"},
     "tryout": SPEECH | {"arms", "athand", "corrections", "costs", "debias", "models", "run"},
-    "debiasing": SPEECH | {"arms", "athand", "corrections", "costs", "debias", "proof", "proofs", "store", "tryout"},
+    "debiasing": SPEECH
+    | {"arms", "athand", "corrections", "costs", "debias", "mapproof", "proof", "proofs", "store", "tryout"},
     "likeness": SPEECH | {"metrics"},
     "transfer": SPEECH
     | {"arms", "athand", "corrections", "debias", "debiasing", "likeness", "proof", "store", "tryout"},

@@ -21,7 +21,8 @@ from vlbias.debias import Setting
 from vlbias.debias._arguments import options_shown
 from vlbias.errors import BadInput, ModelError, NotApplicable
 from vlbias.estimates import MethodCost, MethodProof, Proof, RunInfo
-from vlbias.proof import at_places, by_place, complete, gap_weights, prove, unproved
+from vlbias.mapproof import map_proofs
+from vlbias.proof import as_found, at_places, by_place, complete, gap_weights, prove, unproved
 from vlbias.records import Capabilities
 from vlbias.store import Store, read, read_run
 from vlbias.tryout import Trialled, needs_model, trialled
@@ -164,10 +165,13 @@ def _applicable(methods: str, here: Setting) -> tuple[list[Arm], dict[str, str]]
 class _Compared:
     """What methods are measured on: vanilla's held-out rows, by slot or by place of the right option, and the gap.
 
+    `fitting` and `asked` are the rows as they were asked, for maps; places that were said count as right or wrong.
     Made before anything is asked, so that a run of which nothing can be proved is refused at no cost.
     """
 
     by_place: bool
+    fitting: Rows
+    asked: Rows
     vanilla: Rows
     gap_P: npt.NDArray[np.float64]
 
@@ -175,11 +179,12 @@ class _Compared:
     def of(cls, outcomes: Sequence[Outcome], parts: Split) -> _Compared:
         """Errors: BadInput for one slot and one order of options, or too few probes with a right option."""
         placed = by_place(outcomes)
-        fitting, vanilla = (_seen(part(outcomes), placed) for part in (parts.fitting, parts.reported))
+        learned, asked = (part(outcomes) for part in (parts.fitting, parts.reported))
+        fitting, vanilla = (_seen(rows, placed) for rows in (learned, asked))
         gap_P = gap_weights(fitting, n_slots=slots(fitting))
         if not complete(vanilla):
             raise BadInput("debias: no held-out probe has a right option and an answer at every slot; run more probes")
-        return cls(by_place=placed, vanilla=vanilla, gap_P=gap_P)
+        return cls(by_place=placed, fitting=learned, asked=asked, vanilla=vanilla, gap_P=gap_P)
 
     def failing(self, tried: Sequence[Trialled]) -> dict[str, str]:
         """Why methods that leave most probes unanswered cannot be proved, by their text."""
@@ -188,13 +193,15 @@ class _Compared:
         return {text: reason for text, reason in told.items() if reason is not None}
 
     def proved(self, tried: Sequence[Trialled], *, rng: np.random.Generator) -> dict[str, MethodProof]:
-        """Every method beside vanilla."""
+        """Every method beside vanilla, with the maps of a run over cells."""
         rows = {t.arm.text: _seen(t.rows, self.by_place) for t in tried}
-        return prove(self.vanilla, rows, gap_P=self.gap_P, rng=rng)
+        found = prove(self.vanilla, rows, gap_P=self.gap_P, rng=rng)
+        maps = map_proofs(self.fitting, self.asked, {t.arm.text: t.rows for t in tried}, rng=rng)
+        return {name: replace(one, maps=maps[name]) for name, one in found.items()}
 
 
 def _seen(rows: Rows, placed: bool) -> Rows:
-    return at_places(rows) if placed else rows
+    return at_places(rows) if placed else as_found(rows)
 
 
 def _each(

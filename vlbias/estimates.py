@@ -180,6 +180,20 @@ class MethodCost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MapProof:
+    """The map of one way of asking, cell by cell, before and after a method, and paired `changes` of contrasts.
+
+    `planned` is the contrast that was largest, in standard errors, on the fitting items; None where they cannot tell.
+    """
+
+    task: str
+    before: tuple[Estimate, ...]
+    after: tuple[Estimate, ...]
+    changes: Mapping[str, Change]
+    planned: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodProof:
     """What a correction does on held-out probes: `changes` of accuracy, gap and head_minus_tail, by name.
 
@@ -200,6 +214,7 @@ class MethodProof:
     failures: int
     shape: str = ""
     cost: MethodCost | None = None
+    maps: tuple[MapProof, ...] = ()
 
     @property
     def loses_accuracy(self) -> bool:

@@ -14,6 +14,7 @@ from vlbias.estimates import Change, Estimate, MethodProof
 from vlbias.metrics import flips
 from vlbias.metrics._blocks import Blocks, Floats, blocks, gold_points, right_points
 from vlbias.metrics._blocks import rows as single
+from vlbias.metrics._located import asks_place, found_right
 from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, percentile
 
 METHOD = f"vanilla and corrected swapped within clusters, {PERMUTATIONS} draws; percentile bootstrap over clusters"
@@ -61,6 +62,21 @@ def at_places(rows: Rows) -> list[Answer | Failure]:
         replace(row, asked=replace(row.asked, slot=row.asked.option_order.index(gold), n_slots=row.asked.n_options))
         for row, gold in labelled
     ]
+
+
+def as_found(rows: Rows) -> list[Answer | Failure]:
+    """The rows with right and wrong as options where a place was asked for: whether the thing was found there.
+
+    A box counts from an overlap of a half on, a point in the true box; what was not found counts as wrong.
+    """
+    return [_found_or_not(row) if asks_place(row.asked) else row for row in rows]
+
+
+def _found_or_not(row: Answer | Failure) -> Answer | Failure:
+    asked = replace(row.asked, gold=0, n_options=2, option_order=(0, 1))
+    if isinstance(row, Failure):
+        return replace(row, asked=asked)
+    return replace(row, asked=asked, chosen=0 if found_right(row) else 1)
 
 
 def complete(rows: Rows) -> int:
@@ -118,7 +134,7 @@ def prove(
     flipped = _flip_rate(vanilla, kept, rng=rng)
     found: dict[str, MethodProof] = {}
     for k, (name, rows) in enumerate(corrected.items(), start=1):
-        pair = _Pair(sums[0], sums[k], curves_BP[0], curves_BP[k], swaps_BG, n_G)
+        pair = Pair(sums[0], sums[k], curves_BP[0], curves_BP[k], swaps_BG, n_G)
         found[name] = MethodProof(
             method=name,
             n=int(n_G.sum()),
@@ -134,7 +150,7 @@ def prove(
     return _adjusted(found)
 
 
-class _Pair:
+class Pair:
     """Vanilla and one method: cluster sums, bootstrapped curves, and swaps of the two within clusters."""
 
     def __init__(self, a_GP: Floats, b_GP: Floats, a_BP: Floats, b_BP: Floats, swaps_BG: Floats, n_G: Floats) -> None:
@@ -144,6 +160,7 @@ class _Pair:
         self.swapped = ((a_GP.sum(axis=0) + moved_BP) / n_G.sum(), (b_GP.sum(axis=0) - moved_BP) / n_G.sum())
 
     def change(self, of: Callable[[Floats], Floats], *, bounds: tuple[float, float]) -> Change:
+        """A statistic of the curve before and after, and its paired change."""
         before, after = (float(of(c)) for c in self.curves)
         drawn_a, drawn_b = (of(c) for c in self.drawn)
         null = of(self.swapped[1]) - of(self.swapped[0])
@@ -159,6 +176,7 @@ class _Pair:
         )
 
     def reduction(self, of: Callable[[Floats], Floats]) -> tuple[float, float, float] | None:
+        """The share of a gap that is gone with its interval; None where there was none."""
         gap = self.change(of, bounds=NO_BOUNDS)
         low, high = gap.before_interval
         if low <= 0 <= high:

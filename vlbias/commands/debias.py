@@ -28,6 +28,7 @@ def command(
     from vlbias import scoring
     from vlbias.debiasing import debias
     from vlbias.display import chosen, console
+    from vlbias.reports import _arm_maps as arm_maps
     from vlbias.reports import _corrections as corrections
     from vlbias.reports import _transfer as transfers
     from vlbias.transfer import transfer as carry_over
@@ -39,7 +40,8 @@ def command(
         proof = debias(folder, method, **given)
         paths = corrections.write(proof, folder=folder / "debias")
         paths += scoring.write(scoring.report(folder), folder=folder, writers=("html",))
-        rows, tables, notes = corrections.rows(proof), [corrections.table(proof)], corrections.notes(proof)
+        rows, notes = [*corrections.rows(proof), *arm_maps.rows(proof)], corrections.notes(proof)
+        tables = [found for found in (corrections.table(proof), arm_maps.table(proof)) if found]
     else:
         others = [Path(name.strip()) for name in transfer.split(",") if name.strip()]
         found = carry_over([folder, *others], method, **given)

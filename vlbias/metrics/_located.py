@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vlbias.answers import Answer, Failure, Outcome
+from vlbias.answers import Answer, Asked, Failure, Outcome
 from vlbias.errors import BadInput
 from vlbias.metrics import _detection
 from vlbias.metrics._blocks import Floats, rows
@@ -16,6 +16,7 @@ from vlbias.metrics._cell_table import CellTable
 from vlbias.metrics._spatial_blocks import GridBlocks
 
 OVERLAP = 0.5
+PLACES = ("box", "point")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,12 +86,27 @@ class Located:
         return replace(self.blocks.table, metric="detection_accuracy", clusters=self.cluster_N)
 
 
+def asks_place(asked: Asked) -> bool:
+    """Whether a box or a point was asked for, of a thing whose place is known."""
+    told = dict(asked.factors)
+    return told.get("asks") in PLACES and "target" in told and "cell" in told
+
+
+def found_right(answer: Answer) -> bool:
+    """Whether one answer names the right place: a box that overlaps by half, a point in the true box."""
+    told = dict(answer.asked.factors)
+    target_14 = np.array([[float(v) for v in told["target"].split(",")]])
+    if told["asks"] == "point":
+        return answer.point_xy is not None and bool(_detection.within(np.array([answer.point_xy]), target_14)[0])
+    return answer.box_xyxy is not None and bool(_detection.iou(np.array([answer.box_xyxy]), target_14)[0] >= OVERLAP)
+
+
 def located(outcomes: Sequence[Outcome]) -> Iterator[Located]:
     """The tables of each way of asking (box, point) at each grid; answers to other questions are left out."""
     groups: dict[tuple[str, str, str], list[Answer | Failure]] = defaultdict(list)
     for row in rows(outcomes):
         told = dict(row.asked.factors)
-        if told.get("asks") in ("box", "point") and "target" in told and "cell" in told:
+        if asks_place(row.asked):
             groups[told["asks"], told["grid"], told["size_px"]].append(row)
     for (asks, grid, size), found in sorted(groups.items()):
         yield _complete(found, asks=asks, grid=grid, size=size)

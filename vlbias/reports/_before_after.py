@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from vlbias.estimates import MethodProof, Proof
+from vlbias.reports import _arm_maps as arm_maps
 from vlbias.reports import _corrections as corrections
 from vlbias.reports._draw import PAGE, inline_svg
 from vlbias.reports._text import clean
@@ -21,7 +22,7 @@ MOST_CURVES = 12
 class Panel:
     """What the panel holds: a sentence, the table with its head first, notes, and a small figure per method.
 
-    `axis` says what the figures show.
+    `axis` says what the figures show. `maps` and their table are those of a run over cells.
     """
 
     lead: str
@@ -29,6 +30,8 @@ class Panel:
     table: Sequence[tuple[str, ...]]
     notes: Sequence[str]
     figures: Sequence[Markup]
+    maps: Sequence[arm_maps.Shown]
+    maps_table: Sequence[tuple[str, ...]]
 
 
 def panel(proof: Proof | None) -> Panel | None:
@@ -44,6 +47,8 @@ def panel(proof: Proof | None) -> Panel | None:
             _curves(m, name=f"correction{k}", position=proof.position)
             for k, m in enumerate(proof.methods[:MOST_CURVES])
         ],
+        maps=arm_maps.figures(proof),
+        maps_table=arm_maps.table(proof),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from vlbias.estimates import Estimate, MethodProof, Proof
+from vlbias.reports import _arm_maps as arm_maps
 from vlbias.reports._draw import encoded
 from vlbias.reports._frontier import frontier
 from vlbias.reports._text import clean, save
@@ -164,6 +165,7 @@ def notes(proof: Proof) -> list[str]:
     if asked:
         out.append(f"prompts asked once to fit: {', '.join(asked)}")
     out += _unmoved(proof)
+    out += arm_maps.notes(proof)
     out += [f"left out: {', '.join(who)}: {why}" for why, who in by_reason(proof.refused.items()).items()]
     return out
 
@@ -208,11 +210,16 @@ def write(proof: Proof, *, folder: Path) -> list[Path]:
     """Writes `corrections.json`, `corrections.md` and `frontier.{png,svg}` into `folder`."""
     lines = [markdown(line) for line in table(proof)]
     lines.insert(1, "|" + "---|" * len(COLUMNS))
+    if mapped := [markdown(line) for line in arm_maps.table(proof)]:
+        lines += ["", "## Maps", "", mapped[0], "|" + "---|" * len(arm_maps.COLUMNS), *mapped[1:]]
     told = [f"- {note}" for note in notes(proof)]
     text = "\n".join([f"# Corrections of {clean(proof.run_name)}", "", *lines, "", *told, ""])
     drawn = frontier(proof)
     return [
-        save(folder / "corrections.json", json.dumps(rows(proof), indent=1, allow_nan=False) + "\n"),
+        save(
+            folder / "corrections.json",
+            json.dumps([*rows(proof), *arm_maps.rows(proof)], indent=1, allow_nan=False) + "\n",
+        ),
         save(folder / "corrections.md", text),
         *(save(folder / f"frontier.{kind}", encoded(drawn, kind)) for kind in ("png", "svg")),
     ]

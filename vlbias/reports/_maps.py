@@ -52,7 +52,7 @@ def maps(report: Report) -> list[Map]:
         if mapped(e):
             groups.setdefault((e.metric, e.task, e.unit), []).append(e)
     return [
-        replace(_map(*key, found), beside=_values(groups.get((key[0].removesuffix(OF_LUCK), *key[1:]), [])))
+        replace(of_cells(*key, found), beside=_values(groups.get((key[0].removesuffix(OF_LUCK), *key[1:]), [])))
         for key, found in groups.items()
     ]
 
@@ -66,7 +66,8 @@ def mapped(estimate: Estimate) -> bool:
     return estimate.cell is not None and len(estimate.cell) == 2 and estimate.value is not None
 
 
-def _map(metric: str, task: str, unit: str, found: Sequence[Estimate]) -> Map:
+def of_cells(metric: str, task: str, unit: str, found: Sequence[Estimate]) -> Map:
+    """The map of estimates that carry cells; a cell without one is empty."""
     at = {e.cell: e for e in found}
     rows, columns = (1 + max(e.cell[k] for e in found if e.cell) for k in (0, 1))
     grids: dict[str, Grid] = {
