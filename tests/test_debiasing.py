@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from vlbias import arms, athand, cli, corrections, debiasing, tryout
 from vlbias.answers import Answer
@@ -77,6 +78,39 @@ def test_a_fit_sees_no_held_out_answer(run: Path, name: str) -> None:
         ]
     assert fitted[0] is not None and fitted[1] is not None
     assert fitted[0].correction.to_json() == fitted[1].correction.to_json()
+
+
+class Seen(athand.Counted):
+    """A model that remembers about which source clips it was asked."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.clusters: set[str] = set()
+
+    def score(self, prompts: Any) -> Any:
+        self.clusters |= {p.trial.probe.cluster_id for p in prompts}
+        return super().score(prompts)
+
+
+@pytest.mark.parametrize("name", ["pride", "contextual", "bold"])
+def test_a_fit_asks_nothing_about_held_out_clips(run: Path, name: str) -> None:
+    info, outcomes = read_run(run), read(run).outcomes
+    parts = debiasing.split(outcomes, fit_share=0.5, rng=np.random.default_rng(1))
+    with athand.at_hand(info) as hand:
+        seen = Seen(hand.asking.model)
+        spied = replace(hand, asking=replace(hand.asking, model=seen))
+        given: Any = {"fitting": parts.fitting(outcomes), "held_out": [], "seed": 0}
+        tryout.trialled(arms.load(name), spied, run=info, **given)
+    assert seen.clusters and seen.clusters <= parts.fit
+
+
+def test_p_values_of_all_methods_are_adjusted_by_holm(run: Path) -> None:
+    methods = debiasing.debias(run, "pride,vector_per_slot,dla,temperature_per_slot", fit_share=0.4).methods
+    for statistic in ("accuracy", "gap", "head_minus_tail"):
+        changes = [m.changes[statistic] for m in methods]
+        expected = multipletests([c.p_value for c in changes], method="holm")[1]
+        assert [c.p_adjusted for c in changes] == pytest.approx(list(expected))
+    assert any(c.p_adjusted > c.p_value for m in methods for c in m.changes.values())
 
 
 def test_the_loop_proves_what_closes_the_gap_and_what_cannot(run: Path) -> None:
