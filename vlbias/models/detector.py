@@ -29,6 +29,10 @@ from vlbias.models._loading import DTYPES, Source, check, config, identity, weig
 from vlbias.records import Capabilities, Detection, Fault, Identity, OptionScores, Prompt, Reply, Trial
 
 TEXT_FAMILIES = ("owlvit", "owlv2", "grounding-dino", "mm-grounding-dino")
+LABEL_FAMILIES = (
+    "detr", "conditional_detr", "deformable_detr", "dab-detr", "table-transformer", "yolos", "rt_detr", "rt_detr_v2",
+    "d_fine",
+)  # fmt: skip
 KINDS = (AutoModelForZeroShotObjectDetection, AutoModelForObjectDetection)
 PRESENCE = frozenset({"yes", "no"})
 NO_THING = "detector: the question names no one thing to find; ask detection, grid, grid-choice or canvas of a detector"
@@ -222,10 +226,11 @@ def load(
 
 
 def _by_text(found: Any, source: Source, template: str) -> bool:
-    """Whether a detector takes words; ModelError for one that is asked in another way, and for words without use."""
+    """Whether a detector takes words; ModelError for a family that nobody has tried, and for words without use."""
     by_text = type(found) in KINDS[0]._model_mapping
-    if by_text and found.model_type not in TEXT_FAMILIES:
-        raise ModelError(f"{source}: {found.model_type} is asked in another way; known: {', '.join(TEXT_FAMILIES)}")
+    known = TEXT_FAMILIES if by_text else LABEL_FAMILIES
+    if found.model_type not in known:
+        raise ModelError(f"{source}: how {found.model_type} is asked and read is not known; known: {', '.join(known)}")
     if not by_text and template != "{}":
         raise ModelError(f"{source}: a detector with labels of its own is given no words; leave template out")
     return by_text
