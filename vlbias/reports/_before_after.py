@@ -61,8 +61,8 @@ def _lead(proof: Proof) -> str:
     gap, accuracy = best.changes["gap"], best.changes["accuracy"]
     return (
         f"{clean(best.method, 60)} takes most of the gap away among those that lose no accuracy significantly: from "
-        f"{gap.before:.1f} to {gap.after:.1f} points, accuracy from {accuracy.before:.1f} to {accuracy.after:.1f} "
-        f"percent. {where}"
+        f"{corrections.in_points(gap.before)} to {corrections.in_points(gap.after)} points, accuracy from "
+        f"{accuracy.before:.1f} to {accuracy.after:.1f} percent. {where}"
     )
 
 
