@@ -1,6 +1,7 @@
 """What several runs of a model say together."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def test_the_page_the_figure_and_the_numbers_are_written(runs: Path, tmp_path: P
     rows = [line for line in section if line.startswith(("| judge", "| conflict"))]
     assert len(rows) == len(known)
     assert any("without a value" in line for line in section)
+    index = next(line.split(" | ") for line in rows if line.startswith("| conflict"))
+    assert re.fullmatch(r"[+−]\d+\.\d points", index[3]) and re.fullmatch(r"[+−]\d+\.\d to [+−]\d+\.\d", index[4])
 
 
 def test_a_model_from_a_folder_is_told_by_its_name_and_a_judge_without_a_verdict_by_the_reason(tmp_path: Path) -> None:

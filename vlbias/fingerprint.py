@@ -19,6 +19,8 @@ from vlbias import lengths, scoring
 from vlbias.errors import BadInput, NotARun
 from vlbias.estimates import Estimate
 from vlbias.lengths import Length
+from vlbias.reports import _reading
+from vlbias.reports._reading import interval, number, said
 from vlbias.reports._text import model_name, pathless
 from vlbias.reports.tables import as_markdown
 from vlbias.store import read_run
@@ -68,7 +70,7 @@ PANELS = (
     ),
     Panel(
         name="judge",
-        title="Verdicts for the first candidate",
+        title="Verdicts for the first candidate above an even share",
         measured_by="judge",
         metric="judge_place_share",
         slot=0,
@@ -279,7 +281,9 @@ def _panel(axis: Axes, panel: Panel, marks: Sequence[Mark]) -> None:
         axis.axvline(0.0, color="0.5", linewidth=0.8, zorder=0)
     axis.set_yticks(range(len(marks)), [_label(mark) for mark in marks], fontsize=7)
     axis.set_ylim(len(marks) - 0.5, -0.5)
-    axis.set_title(f"{panel.title} ({marks[0].estimate.unit})", fontsize=8, loc="left")
+    axis.set_title(
+        f"{panel.title} ({marks[0].estimate.unit.removesuffix(' above an even share')})", fontsize=8, loc="left"
+    )
     axis.tick_params(axis="x", labelsize=7)
 
 
@@ -288,10 +292,9 @@ def _label(mark: Mark) -> str:
 
 
 def _cells(mark: Mark) -> list[str]:
-    estimate = mark.estimate
-    known = estimate.low is not None and estimate.high is not None
-    interval = f"{estimate.low:.2f} to {estimate.high:.2f}" if known else estimate.interval
-    reference = estimate.reference
-    value = f"{estimate.value:.2f} {estimate.unit}" if estimate.value is not None else "; ".join(estimate.notes) or "-"
-    none = f"{reference.mean:.2f} ({reference.low:.2f} to {reference.high:.2f})" if reference else "-"
-    return [mark.panel, mark.suite, estimate.task, value, interval, none, str(estimate.n)]
+    estimate, reference = mark.estimate, mark.estimate.reference
+    mean = "" if reference is None else number(reference.mean, estimate.unit)
+    none = "–" if reference is None else f"{mean} ({_reading.reference(estimate)})"
+    why = "; ".join(estimate.notes)
+    value = said(estimate) if estimate.value is not None else why or "–"
+    return [mark.panel, mark.suite, estimate.task, value, interval(estimate), none, str(estimate.n)]
