@@ -9,7 +9,7 @@ import pytest
 from vlbias import cli
 from vlbias.config import RunConfig
 from vlbias.errors import BadInput, NotApplicable
-from vlbias.estimates import Carried, Transfer
+from vlbias.estimates import Carried, Estimate, Likeness, Transfer
 from vlbias.plan import plan
 from vlbias.reports import _transfer as shown
 from vlbias.session import ask
@@ -140,3 +140,23 @@ def test_the_command_shows_both_tables_and_writes_them(runs: dict[str, Path], ca
     text = (runs["one"] / "transfer" / "transfer.md").read_text()
     assert "| one | short | 4 |" in text and "Spearman" in text
     assert (runs["one"] / "transfer" / "bias_vectors.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "ceiling", "told"),
+    [
+        (0.8, 0.1, 0.98, "alike"),
+        (0.76, 0.04, 0.98, "partly alike"),
+        (0.76, 0.04, 0.9, "alike"),
+        (-0.16, 0.14, 0.98, "partly opposite"),
+        (-0.9, 0.05, 0.98, "opposite"),
+        (0.3, 0.31, 0.98, "no likeness found"),
+        (0.3, 0.1, None, "no reliable bias vector in one of them"),
+    ],
+)
+def test_the_verdict_on_two_bias_vectors_goes_by_their_ceiling(
+    value: float, half: float, ceiling: float | None, told: str
+) -> None:
+    found = Estimate(metric="likeness_pearson", value=value, low=value - half, high=value + half)
+    given: Any = {"first": "a", "second": "b", "n_slots": 10, "spearman": found, "spearman_ceiling": ceiling}
+    assert shown.said(Likeness(pearson=found, pearson_ceiling=ceiling, **given)) == told

@@ -28,7 +28,7 @@ CARRIED = (
     "RStd",
     "verdict",
 )
-CLOSE = 0.7  # of the ceiling
+CLOSE = 0.8  # of the ceiling
 
 
 def rows(found: Transfer) -> list[Row]:
@@ -72,9 +72,8 @@ def said(pair: Likeness) -> str:
     low, high = _interval(pair.pearson) or (-1.0, 1.0)
     if low <= 0 <= high:
         return "no likeness found"
-    if pair.pearson.value < 0:
-        return "opposite"
-    return "alike" if pair.pearson.value >= CLOSE * pair.pearson_ceiling else "partly alike"
+    close = "" if abs(pair.pearson.value) >= CLOSE * pair.pearson_ceiling else "partly "
+    return close + ("alike" if pair.pearson.value > 0 else "opposite")
 
 
 def notes(found: Transfer) -> list[str]:
@@ -84,7 +83,8 @@ def notes(found: Transfer) -> list[str]:
         f"bias vector: {found.outcome} at each {found.position} less the mean of all"
         + ("; runs of different numbers of slots are compared at as many places as the shorter has" * by_slot),
         "correlations: a run on one half of the source clips with the other run on the other half, mean over random "
-        "halvings; ceiling: what two runs of one true vector would reach; interval: jackknife over groups of clips",
+        "halvings; ceiling: what two runs of one true vector would reach; interval: jackknife over groups of clips; "
+        f"alike: Pearson of {CLOSE} of its ceiling or more",
         f"corrections: fitted on {found.n_fit_clusters} source clips, the same in every run; measured on the others"
         + ("; stretched by relative place to other numbers of slots" * by_slot)
         + "; Holm over all that is applied to a run",
