@@ -105,30 +105,31 @@ def test_the_bound_of_the_cache_reaches_the_adapter() -> None:
     assert session.model_arguments(RunConfig(tasks="drawn", cache_gb=0.5))["cache_gb"] == 0.5
 
 
-class OnlyFirst(TwoWays):
-    """A model that only some probes can be put to."""
+class Chooses(TwoWays):
+    """A model that trials in the first slot cannot be put to, or none."""
 
-    def __init__(self, *, fit: int) -> None:
+    def __init__(self, *, some: bool) -> None:
         super().__init__(0.0)
-        self._left, self.heard = fit, 0
+        self._some, self.heard = some, 0
 
     def unfit(self, trial):
-        self._left -= 1
-        return None if self._left >= 0 else f"{trial.trial_id} is beyond me"
+        return None if self._some and trial.slot != 0 else f"{trial.trial_id} is beyond me"
 
     def score(self, prompts):
         self.heard += len(prompts)
         return super().score(prompts)
 
 
-@pytest.mark.parametrize("fit", [0, 1])
-def test_a_plan_of_which_nothing_can_be_put_to_the_model_is_refused_before_it_is_asked(tmp_path, monkeypatch, fit):
-    model = OnlyFirst(fit=fit)
+@pytest.mark.parametrize("some", [False, True])
+def test_a_plan_of_which_nothing_can_be_put_to_the_model_is_refused_before_it_is_asked(tmp_path, monkeypatch, some):
+    model = Chooses(some=some)
     monkeypatch.setattr(session, "load", lambda _: model)
     one = RunConfig(tasks="drawn", model="scripted", limit="1", batch_size=11)
-    if fit:
+    trials = plan(one).trials
+    assert trials[0].slot == 0 and model.unfit(trials[0])
+    if some:
         session.ask(one, plan(one), folder=tmp_path / "r")
-        assert model.heard > 1
+        assert model.heard == len(trials), "what is unfit is the model's to tell, prompt by prompt"
         return
     with pytest.raises(BadInput, match=r"drawn: none of its \d+ trials can be put to the model; .* is beyond me"):
         session.ask(one, plan(one), folder=tmp_path / "r")

@@ -154,9 +154,10 @@ def can(model: Model, config: RunConfig, plan: Plan) -> None:
     """Refuses a mode that the model does not have, and a plan of which nothing can be put to it, before it is asked."""
     if not getattr(model.capabilities, config.mode):
         raise BadInput(f"mode: the model {model.identity.name} cannot {config.mode}; choose the other mode")
-    reasons = [model.unfit(trial) for trial in plan.trials] if isinstance(model, Choosy) else []
-    if reasons and reasons[0] is not None and None not in reasons:
-        raise BadInput(f"{plan.suite_name}: none of its {len(reasons)} trials can be put to the model; {reasons[0]}")
+    told = [model.unfit(trial) for trial in plan.trials] if isinstance(model, Choosy) else []
+    reasons = [reason for reason in told if reason is not None]
+    if reasons and len(reasons) == len(told):
+        raise BadInput(f"{plan.suite_name}: none of its {len(told)} trials can be put to the model; {reasons[0]}")
 
 
 def describe(
