@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from vlbias import arms, athand, cli, corrections, debiasing, tryout
+from vlbias import arms, athand, cli, corrections, debiased, debiasing, tryout
 from vlbias.answers import Answer
 from vlbias.config import RunConfig
 from vlbias.debias import pride
@@ -303,6 +303,20 @@ def test_a_run_through_a_saved_correction_gives_corrected_rows(run: Path, tmp_pa
     with pytest.raises(NotApplicable, match="fitted on scripted"):
         one = RunConfig(**{**rest, "model_args": {"accuracy": 0.5}}, debias=str(file))
         ask(one, plan(one), folder=tmp_path / "other")
+
+
+def test_a_saved_correction_of_another_length_is_refused_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args: Any = {"accuracy": 0.6, "scores": "graded", "prior": "4:1:1:1"}
+    given: Any = {"tasks": "demo", "model": "scripted", "model_args": args, "prompt_style": "letters"}
+    one = RunConfig(**given, limit="16", task_args={"segments": 5})
+    ask(one, plan(one), folder=tmp_path / "run")
+    debiasing.debias(tmp_path / "run", "pride", fit_share=0.5)
+    monkeypatch.setattr(debiased, "answered", lambda *_: pytest.fail("the model was asked"))
+    other = RunConfig(**given, limit="16-20", debias=str(tmp_path / "run" / "debias" / "pride.json"))
+    with pytest.raises(NotApplicable, match="nothing was fitted for trials with 4 options, slot 0 of 10 and 9 more"):
+        ask(other, plan(other), folder=tmp_path / "other")
 
 
 def test_a_run_through_a_method_that_permutes_has_one_row_per_trial(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vlbias import rooms
-from vlbias.answers import Answer
+from vlbias.answers import Answer, Asked
 from vlbias.debias import Correction
+from vlbias.debias._scores import cell
 from vlbias.disk import refusal, write_whole
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.records import Identity, digest
@@ -61,6 +62,20 @@ class Saved:
             raise NotApplicable(
                 f"{self.named}: {shared} of the probes to be asked were used to fit the correction; measure on other "
                 "probes (another suite, --limit a-b), or with vlbias debias, which holds probes out"
+            )
+
+    def refuse_unfitted(self, trials: Iterable[Asked]) -> None:
+        """Raises NotApplicable for trials of a slot or a number of options that nothing was fitted for."""
+        told = self.correction.to_json()
+        if "per_slot" not in told:  # fitted by number of segments, which the answers tell
+            return
+        fitted = set.intersection(*(set(table) for table in told.values() if isinstance(table, Mapping)))
+        missing = sorted({cell(one, per_slot=bool(told["per_slot"])) for one in trials} - fitted)
+        if missing:
+            more = f" and {len(missing) - 1} more such groups" if len(missing) > 1 else ""
+            raise NotApplicable(
+                f"{self.named}: nothing was fitted for trials with {missing[0]}{more}; fit it on such a run, or see "
+                "with vlbias debias RUN --transfer RUN2 whether it carries over"
             )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vlbias import arms, corrections
-from vlbias.answers import Answer, Failure
+from vlbias.answers import Answer, Failure, asked
 from vlbias.debias import Setting
 from vlbias.debias._arguments import options_shown
 from vlbias.errors import BadInput
@@ -78,10 +78,11 @@ def setting(plan: Plan, model: Model, *, mode: str) -> Setting:
 
 
 def _checked(text: str, model: Model, plan: Plan) -> corrections.Saved:
-    """The saved correction. Raises NotApplicable for another model, and for probes that were fitted on."""
+    """The saved correction. Raises NotApplicable for another model, another length, and probes that were fitted on."""
     saved = corrections.load(text)
     saved.refuse_other_model(model.identity)
     saved.refuse_overlap(probe.probe_id for probe in plan.probes)
+    saved.refuse_unfitted(asked(trial) for trial in plan.trials)
     return saved
 
 
