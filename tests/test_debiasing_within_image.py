@@ -10,6 +10,7 @@ import transformers as tf
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from vlbias import debiasing
+from vlbias.answers import Answer
 from vlbias.config import RunConfig
 from vlbias.estimates import Proof
 from vlbias.plan import plan
@@ -17,36 +18,76 @@ from vlbias.session import ask
 from vlbias.store import read
 
 BOTH = "within_image:positions=reversed:sight=bidirectional"
+BOXES = tuple(f"<|box_start|>({x},{y}),({x + 400},{y + 500})<|box_end|>" for x in (50, 550) for y in (100, 200, 300))
 CHARACTERS = [chr(code) for code in range(32, 127)]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Qwen2-VL with strong random weights that reads and writes letter by letter."""
+def tiny() -> Any:
+    """The builders of tiny random models that the tests of the adapter use, with a larger vocabulary."""
     path = Path(__file__).parent / "models" / "conftest.py"
     spec = importlib.util.spec_from_file_location("tiny_families", path)
     assert spec is not None and spec.loader is not None
-    tiny: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
-    tiny.TEXT["vocab_size"] = 120
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.TEXT["vocab_size"] = 120
+    return module
+
+
+def made(tiny: Any, words: list[str]) -> tuple[Any, Any]:
+    """A Qwen2-VL with strong random weights that reads letter by letter, and writes these words too."""
     torch.manual_seed(5)
     model, reader = tiny.qwen("qwen2_vl")
     with torch.no_grad():
         for value in model.parameters():
             if value.dim() > 1:
                 value.normal_(0, 0.3)
-    special = ["<pad>", "<s>", "</s>", "<unk>", *tiny.SPECIAL["qwen"]]
-    backend = Tokenizer(models.WordLevel({t: k for k, t in enumerate([*special, *CHARACTERS])}, unk_token="<unk>"))
+    known = ["<pad>", "<s>", "</s>", "<unk>", *tiny.SPECIAL["qwen"], *CHARACTERS, *words]
+    backend = Tokenizer(models.WordLevel({t: k for k, t in enumerate(known)}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     backend.decoder = decoders.Fuse()
     reader.tokenizer = tf.PreTrainedTokenizerFast(
         tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
         extra_special_tokens=dict(zip(tiny.ATTRIBUTES["qwen"], tiny.SPECIAL["qwen"], strict=True)),
     )  # fmt: skip
-    found = tmp_path_factory.mktemp("letters")
-    model.save_pretrained(found)
-    reader.save_pretrained(found)
-    return found
+    return model, reader
+
+
+def saved(model: Any, reader: Any, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    reader.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose letters depend on all that it sees, for no reason."""
+    return saved(*made(tiny, []), tmp_path_factory.mktemp("letters"))
+
+
+@pytest.fixture(scope="module")
+def writer_of_boxes(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that writes one box and stops.
+
+    No letter reaches the first dimension of its hidden states, a box reaches nothing else, and only the end of the
+    answer is read from there.
+    """
+    model, reader = made(tiny, list(BOXES))
+    first = 8 + len(CHARACTERS)
+    with torch.no_grad():
+        inputs, outputs = model.get_input_embeddings().weight, model.lm_head.weight
+        kept = outputs[first : first + len(BOXES)].clone()
+        outputs.zero_()
+        outputs[first : first + len(BOXES)] = kept
+        outputs[:, 0] = 0
+        outputs[2, 0] = 9
+        inputs[:, 0] = 0
+        inputs[first : first + len(BOXES)] = 0
+        inputs[first : first + len(BOXES), 0] = 100
+        for name, value in model.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight", "merger.mlp.2.weight")):
+                value[0] = 0
+    return saved(model, reader, tmp_path_factory.mktemp("boxes"))
 
 
 SUITES = {
@@ -93,3 +134,21 @@ def test_the_map_before_and_after_an_arm_stands_in_the_proof(
     plain = {o.asked.trial_id: o.logprobs for o in read(run).outcomes}
     rows = read(run / "debias" / "within_image_positions_reversed_sight_bidirectional").outcomes
     assert rows and all(row.logprobs != pytest.approx(plain[row.asked.trial_id], abs=1e-4) for row in rows)
+
+
+def test_boxes_are_written_under_the_patch_and_proved_cell_by_cell(writer_of_boxes: Path, tmp_path: Path) -> None:
+    run = asked(writer_of_boxes, tmp_path, "detection", box_format="qwen2_vl")
+    plain = {o.asked.trial_id: o for o in read(run).outcomes}
+    assert all(isinstance(row, Answer) and row.box_xyxy is not None for row in plain.values())
+    same, arm = debiased(run, f"within_image,{BOTH}").methods
+    assert {e.metric for one in arm.maps for e in one.before} == {"detection_accuracy"}
+    for one in (same, arm):
+        assert [len(found.after) for found in one.maps] == [2] and one.n == one.maps[0].before[0].n == 2
+        right = [e.value for e in one.maps[0].after]
+        assert right == pytest.approx(one.curve_after) and one.failures == 0
+    assert {0.0, 100.0} == {*same.curve_before}
+    rows = read(run / "debias" / "within_image_positions_reversed_sight_bidirectional").outcomes
+    assert rows and all(isinstance(row, Answer) and row.box_xyxy for row in rows)
+    assert [row.box_xyxy for row in read(run / "debias" / "within_image").outcomes] == [
+        plain[row.asked.trial_id].box_xyxy for row in rows
+    ]

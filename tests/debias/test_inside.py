@@ -489,3 +489,18 @@ def test_a_method_between_segments_is_refused_where_prompts_hold_one_and_those_w
             arms.load(name).method.needs(setting)
     for name in ("within_image", "collapse", "concentric"):
         arms.load(name).method.needs(setting)
+
+
+@pytest.mark.parametrize("sight", ["causal", "bidirectional"])
+def test_every_token_is_written_under_the_ablation_from_the_logits_of_the_whole_prompt(tiny, adapters, sight) -> None:
+    frames = tiny.frames.__wrapped__() if hasattr(tiny.frames, "__wrapped__") else tiny.frames.__pytest_wrapped__.obj()
+    adapter, prompt = adapters("qwen2_vl"), one_picture(frames)
+    plain_LV = logits_of(adapter, lambda: adapter.generate([prompt], max_new_tokens=4))
+    for positions in ("reversed", "concentric", "collapsed"):
+        with arms.load(f"within_image:positions={positions}:sight={sight}").method.applied(adapter) as patched:
+            steps_LV = logits_of(adapter, lambda: patched.generate([prompt], max_new_tokens=4))  # noqa: B023
+            tail = tuple(steps_LV[:-1].argmax(-1).tolist())
+            logits_LV = adapter._logits([(adapter.encoded(prompt), tail)], len(steps_LV))[0]
+        torch.testing.assert_close(steps_LV, logits_LV.float(), atol=1e-4, rtol=1e-4)
+        n = min(len(steps_LV), len(plain_LV))
+        assert n > 1 and ((steps_LV[:n] - plain_LV[:n]).abs().amax(-1) > 1e-3).all()
