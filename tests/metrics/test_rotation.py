@@ -110,3 +110,13 @@ def test_the_consistency_of_several_forms_is_adjusted_over_them_and_says_so(tria
     forms = [found["rotation_consistency", form, None] for form in ("turn", "mirror", "perspective")]
     assert {e.adjusted for e in forms} == {"Holm over 3 tasks"}
     assert max(e.reference.p_value for e in forms) > 0.1
+
+
+def test_one_answer_throughout_agrees_by_chance_exactly_and_an_angle_without_questions_says_so(trials: list) -> None:
+    few = [t for t in trials if dict(t.factors)["form"] == "turn" and dict(t.factors)["quarters"] != "3"]
+    found = named(answered(few, lambda _: 0))
+    one = found["rotation_kappa", "turn", None]
+    assert (one.value, one.low, one.high) == (0.0, 0.0, 0.0)
+    absent = found["rotation_accuracy_at", "turn", 3]
+    assert absent.value is None and absent.notes == ("no question with this turn was answered",)
+    assert not found["rotation_accuracy_at", "turn", 2].notes

@@ -11,6 +11,7 @@ from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput, BadSuite
 from vlbias.probes import canvas, grid, needle
 from vlbias.probes._pictures import Pictures, read_pictures
+from vlbias.prompts import Style, prompt
 from vlbias.records import Picture, Scene
 from vlbias.strictyaml import parse
 from vlbias.videos.draw import snapshots
@@ -120,3 +121,12 @@ def test_a_file_without_pictures_is_refused(signs):
     (signs / "own.jsonl").write_text("\n")
     with pytest.raises(BadSuite, match="there is no picture"):
         read_pictures(Pictures(file="own.jsonl", media="media"), folder=signs)
+
+
+@pytest.mark.parametrize("kind", ["grid", "needle"])
+def test_a_suite_of_images_without_words_of_its_own_is_not_called_a_video(kind, folder):
+    module, suite = suite_of(kind)
+    trial = next(iter(module.trials(module.probes(suite, folder=folder), suite=suite, seed=0)))
+    style = Style(style=suite.prompt.style, instruction=suite.prompt.instruction)
+    words = "".join(part.text or "" for part in prompt(trial, {}, style).parts)
+    assert words.startswith("Look at what is shown and answer") and "video" not in words

@@ -177,6 +177,12 @@ def test_pictures_that_no_words_tell_apart_are_not_put_side_by_side(signs: Path,
         own(signs)
 
 
+def test_cells_of_an_odd_number_of_pixels_hold_pictures_too(signs: Path) -> None:
+    trial = own(signs, ", size_px: [396, 396]")[0]
+    boxes = np.rint(np.array([p.box_xyxy for p in trial.segments[0].scenes[0].pictures]) * 396)
+    assert (boxes[:, 2:] - boxes[:, :2] == 30).all() and len({tuple(box[:2] % 33) for box in boxes}) == 1
+
+
 def test_too_few_clusters_and_thin_pictures_are_refused(signs: Path, add_picture, edit_line) -> None:
     add_picture("strip", np.zeros((10, 400, 3), np.uint8))
     with pytest.raises(BadSuite, match="strip: .*would be shown 0 pixels thin in a square of 30"):

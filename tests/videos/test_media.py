@@ -52,3 +52,18 @@ def test_a_moving_or_huge_or_foreign_image_is_refused(picture, tmp_path):
     picture.save(tmp_path / "c.bmp")
     with pytest.raises(DecodeError, match="cannot be read"):
         media.image(tmp_path / "c.bmp")
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_the_size_told_from_the_head_is_that_of_the_pixels(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (30, 20)).save(tmp_path / "x.jpg", exif=exif)
+    assert media.size(tmp_path / "x.jpg") == media.image(tmp_path / "x.jpg").shape[2:0:-1]
+    assert (media.size(tmp_path / "x.jpg") == (20, 30)) == (orientation > 4)
+
+
+def test_a_file_that_is_no_image_has_no_size(tmp_path):
+    (tmp_path / "x.jpg").write_text("no image")
+    with pytest.raises(DecodeError, match="cannot be read"):
+        media.size(tmp_path / "x.jpg")

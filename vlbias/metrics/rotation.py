@@ -87,7 +87,8 @@ def _kappa(counts_BKK: Floats) -> Floats:
     by_chance_B = (share_BKK.sum(axis=2) * share_BKK.sum(axis=1)).sum(axis=1)
     agree_B = np.trace(share_BKK, axis1=1, axis2=2)
     room_B = 1 - by_chance_B
-    return np.asarray(np.where(room_B > 1e-12, (agree_B - by_chance_B) / np.where(room_B > 1e-12, room_B, 1.0), np.nan))
+    beyond_B = (agree_B - by_chance_B) / np.where(room_B > 1e-12, room_B, 1.0)
+    return np.asarray(np.where(room_B > 1e-12, np.round(beyond_B, 12), np.nan))  # 1e-17 is what rounding leaves of 0
 
 
 def _consistency(form: str, found: Sequence[Answer], *, rng: np.random.Generator) -> list[Estimate]:

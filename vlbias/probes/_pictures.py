@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from vlbias.disk import sha256_of_file
@@ -20,8 +21,9 @@ from vlbias.probes._order_suites import REMEDY, FileSource
 from vlbias.probes._paths import inside, listed, place
 from vlbias.probes._soundness import option_faults
 from vlbias.probes._world import COLOURS, SHAPES
-from vlbias.records import Picture, Sprite
+from vlbias.records import RGB, Picture, Scene, Sprite
 from vlbias.videos import media
+from vlbias.videos.draw import snapshots
 
 Shown: TypeAlias = Sprite | Picture
 LEAST_SHOWN_PX = 16
@@ -119,10 +121,27 @@ def apart(*texts: str) -> bool:
     return not option_faults(texts)
 
 
-def unfit(path: str, *, side_px: int) -> str | None:
-    """Why a picture cannot be read, or not be made out in a square of `side_px`; None where it can."""
+def as_drawn(path: str, sha256: str, *, side_px: int, ground_rgb: RGB) -> npt.NDArray[np.uint8]:
+    """A picture as it is drawn in a square, [side, side, 3], with the ground that it leaves free."""
+    scene = Scene(
+        sprites=(),
+        pictures=(Picture(path=path, sha256=sha256, box_xyxy=(0.0, 0.0, 1.0, 1.0)),),
+        backdrop_rgb=ground_rgb,
+        texture="plain",
+        duration_s=1.0,
+        fps=1.0,
+        size_wh_px=(side_px, side_px),
+        seed=0,
+    )
+    pixels_HWC: npt.NDArray[np.uint8] = snapshots(scene, (0.5,))[0]
+    return pixels_HWC
+
+
+def unfit(path: str, sha256: str, *, side_px: int) -> str | None:
+    """Why a picture cannot be read, or not be made out in a square of `side_px`, an even number; None where it can."""
     try:
-        height, width = media.image(Path(path)).shape[1:3]
+        as_drawn(path, sha256, side_px=side_px, ground_rgb=(0, 0, 0))
+        width, height = media.size(Path(path))
     except DecodeError as error:
         return f"{error}; give another picture"
     short_px = min(width, height) * side_px // max(width, height)

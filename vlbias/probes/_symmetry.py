@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vlbias.records import RGB, Picture, Scene
-from vlbias.videos.draw import snapshots
+from vlbias.probes._pictures import as_drawn
+from vlbias.records import RGB
 
 LEAST_LEVELS = 2.0  # a disc that stands a pixel off comes to 1.4, plain paper with noise of 10 levels to 0.8
 BLOCKS = 8
@@ -26,7 +26,7 @@ def symmetry(path: str, sha256: str, *, side_px: int, ground_rgb: RGB, forms: Se
     `turn` needs a picture that differs from itself after a quarter and after half a turn, `mirror` one that no turn
     brings onto its mirror image. `side_px` is the square in which it is drawn. DecodeError for a damaged file.
     """
-    seen_HWC = _drawn(path, sha256, side_px=side_px, ground_rgb=ground_rgb)
+    seen_HWC = np.asarray(as_drawn(path, sha256, side_px=side_px, ground_rgb=ground_rgb), dtype=np.float64)
     near = [(form, words, levels) for form, words, levels in _twins(seen_HWC, forms) if levels < LEAST_LEVELS]
     if not near:
         return None
@@ -59,19 +59,3 @@ def _twins(seen_HWC: Levels, forms: Sequence[str]) -> Iterator[tuple[str, str, f
     if "mirror" in forms:
         turns = [np.rot90(seen_HWC[:, ::-1], k) for k in range(4)]
         yield "mirror", "its mirror image", min(difference(seen_HWC, turned_HWC) for turned_HWC in turns)
-
-
-def _drawn(path: str, sha256: str, *, side_px: int, ground_rgb: RGB) -> Levels:
-    """The picture as it is drawn, [side, side, 3], with the ground that it leaves free."""
-    picture = Picture(path=path, sha256=sha256, box_xyxy=(0.0, 0.0, 1.0, 1.0))
-    scene = Scene(
-        sprites=(),
-        pictures=(picture,),
-        backdrop_rgb=ground_rgb,
-        texture="plain",
-        duration_s=1.0,
-        fps=1.0,
-        size_wh_px=(side_px, side_px),
-        seed=0,
-    )
-    return np.asarray(snapshots(scene, (0.5,))[0], dtype=np.float64)

@@ -165,7 +165,7 @@ def _faults(things: Sequence[Thing], suite: Suite, *, size_px: tuple[int, int]) 
     """Pictures that cannot be read or made out, and captions that hold an answer or cannot be negated."""
     found = []
     for thing in things:
-        fault = unfit(thing.file[0], side_px=picture_px(size_px))
+        fault = unfit(*thing.file, side_px=picture_px(size_px))
         words = ("is", "are", "not", "no", "never") if "negation" in suite.forms else ()
         held = holds(thing.caption, (*PHRASE.values(), *words))
         found += [f"{thing.name}: {fault}"] if fault else []

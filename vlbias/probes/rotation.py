@@ -122,7 +122,7 @@ def _askable(things: Sequence[Thing], made: Sequence[Item], suite: Suite) -> Non
     for thing, item in zip(things, made, strict=True):
         path, sha256 = thing.file
         side_px, ground_rgb = twin_px(item.ground.size_wh_px), item.ground.backdrop_rgb
-        fault = unfit(path, side_px=suite.room_px) or symmetry(
+        fault = unfit(path, sha256, side_px=suite.room_px) or symmetry(
             path, sha256, side_px=side_px, ground_rgb=ground_rgb, forms=suite.forms
         )
         problems += [f"{thing.name}: {fault}"] if fault else []

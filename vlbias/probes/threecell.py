@@ -70,13 +70,13 @@ class PictureTriples(Pictures):
 
     @property
     def picture_px(self) -> int:
-        """The side of the square in which a picture stands: a cell less a margin."""
-        return self.cell_px - 2 * self.margin_px
+        """The side of the square in which a picture stands, an even number: a cell less a margin."""
+        return 2 * ((self.cell_px - 2 * max(1, self.cell_px // 20)) // 2)
 
     @property
     def margin_px(self) -> int:
-        """What a cell leaves free at each side."""
-        return max(1, self.cell_px // 20)
+        """What a cell leaves free to the left and above."""
+        return (self.cell_px - self.picture_px) // 2
 
 
 class Source(LaterPictures[DrawnTriples | PictureTriples]):
@@ -139,7 +139,7 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
         found = [_drawn(k, given, rng=rng) for k in range(given.items)]
     else:
         things = read_pictures(given, folder=folder)
-        faults = ((t.name, unfit(t.file[0], side_px=given.picture_px)) for t in things)
+        faults = ((t.name, unfit(*t.file, side_px=given.picture_px)) for t in things)
         refuse([f"{name}: {fault}" for name, fault in faults if fault], suite=suite.name)
         turns = [(turn, thing) for turn in range(given.rounds) for thing in things]
         found = [probe for turn, thing in turns for probe in _own(thing, things, given, turn=turn, rng=rng)]

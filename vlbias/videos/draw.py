@@ -20,10 +20,10 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from vlbias.disk import sha256_of_file
 from vlbias.errors import BadInput
-from vlbias.records import RGB, FramesTHWC, Picture, Scene, Sprite, digest
-from vlbias.videos import media
+from vlbias.records import RGB, FramesTHWC, Scene, Sprite, digest
 from vlbias.videos._forms import FORMS, WORD
-from vlbias.videos.extents import fitted_px, quarter_turns, room_px, turned
+from vlbias.videos._hanging import hang
+from vlbias.videos.extents import turned
 
 Field: TypeAlias = npt.NDArray[np.float32]
 _SUBPIXEL_BITS = 4
@@ -120,7 +120,7 @@ def _draw(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
     rng.bit_generator.state = state
     backdrop_HWC = bare_HWC.copy() if scene.pictures else bare_HWC
     for picture in scene.pictures:
-        _hang(picture, backdrop_HWC)
+        hang(picture, backdrop_HWC)
     drawn = []
     for time_s in times_s:
         image_HWC = backdrop_HWC.copy()
@@ -130,42 +130,6 @@ def _draw(scene: Scene, times_s: Sequence[float]) -> FramesTHWC:
         image_HWC += _GRAIN_LEVELS * rng.standard_normal(image_HWC.shape[:2], dtype=np.float32)[:, :, None]
         drawn.append(np.clip(np.rint(image_HWC, out=image_HWC), 0, 255, out=image_HWC).astype(np.uint8))
     return np.stack(drawn)
-
-
-def _hang(picture: Picture, image_HWC: Field) -> None:
-    """Lay one picture over the image, in place; a file that has changed is refused."""
-    path = Path(picture.path)
-    found = sha256_of_file(path) if path.is_file() else "missing"
-    if found != picture.sha256:
-        raise BadInput(f"{path}: sha256 is {found}, the scene was made of {picture.sha256}; restore the file")
-    height, width = image_HWC.shape[:2]
-    left, top, across, down = room_px(picture, size_wh_px=(width, height))
-    quarters = quarter_turns(picture)
-    upright_HWC = _scaled(picture.path, picture.sha256, (down, across) if quarters % 2 else (across, down))
-    facing_HWC = upright_HWC[:, ::-1] if picture.mirrored else upright_HWC
-    shown_HWC = np.rot90(facing_HWC, k=-quarters)
-    h, w = shown_HWC.shape[:2]
-    x, y = left + (across - w) // 2, top + (down - h) // 2
-    if x < 0 or y < 0 or x + w > width or y + h > height:
-        raise BadInput(f"{path}: its box {picture.box_xyxy} does not lie in the frame")
-    image_HWC[y : y + h, x : x + w] = shown_HWC
-
-
-@lru_cache(maxsize=32)
-def _scaled(path: str, sha256: str, room_wh_px: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """A picture that fills its room, upright, which nobody may write to; `sha256` tells files of one path apart.
-
-    It is scaled before it is turned, so that a picture and its turned twin hold the same pixels. To read a photograph
-    is most of the work of an image, and a picture that is asked about at every place has one size.
-    """
-    del sha256
-    file_HWC = media.image(Path(path))[0]
-    file_wh_px = file_HWC.shape[1], file_HWC.shape[0]
-    wh_px = fitted_px(file_wh_px, room_wh_px)
-    way = cv2.INTER_AREA if wh_px[0] < file_wh_px[0] else cv2.INTER_LINEAR
-    scaled_HWC = np.asarray(cv2.resize(file_HWC, wh_px, interpolation=way), dtype=np.uint8)
-    scaled_HWC.flags.writeable = False
-    return scaled_HWC
 
 
 def _lay(sprite: Sprite, image_HWC: Field, after_half_s: float) -> None:

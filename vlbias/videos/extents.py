@@ -87,8 +87,7 @@ def fitted_px(file_wh_px: tuple[int, int], room_wh_px: tuple[int, int], *, quart
 def _file_wh_px(path: str, sha256: str) -> tuple[int, int]:
     """A picture's size; `sha256` tells files apart that have one path. Plans ask for it in every trial."""
     del sha256
-    height_px, width_px = media.image(Path(path)).shape[1:3]
-    return width_px, height_px
+    return media.size(Path(path))
 
 
 def _uncut(points: Points, cuts: Sequence[Points]) -> PointsP2:

@@ -7,18 +7,32 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from vlbias.errors import DecodeError
 from vlbias.records import FramesTHWC
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_IMAGE_PX = 64_000_000
+_ON_ITS_SIDE = (5, 6, 7, 8)  # orientations of EXIF that exchange width and height
 
 
 def image_version() -> str:
     """The version of the library that reads images."""
     return f"Pillow {PIL.__version__}"
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of a JPEG, PNG or WebP, turned as its EXIF says; only the head of the file is read.
+
+    DecodeError where it is none. Whether the pixels are whole is for `image` to find.
+    """
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as file:
+            lies = file.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
+            return (file.height, file.width) if lies else (file.width, file.height)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DecodeError(path=str(path), decoder="pillow", reason=f"cannot be read: {error}") from error
 
 
 def image(path: Path, *, max_px: int = MAX_IMAGE_PX) -> FramesTHWC:
