@@ -71,7 +71,7 @@ class Bold:
         if lacking:
             raise NotApplicable(
                 f"bold: not applicable: the attack on {' and '.join(lacking)} has no answer in some slot; options told "
-                "apart by their texts alone (prompt style cloze) cannot lose them: use style letters, or pride"
+                "apart by their texts alone (prompt style listed) cannot lose them: use style letters, or pride"
             )
         stacked = {name: np.stack([found[name] for found in attacks]) for name in cells}
         weights_A = self._weights(stacked, plain(answers), rng) if self.fitted else np.full(3, 1 / 3)
