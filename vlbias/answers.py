@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -97,6 +98,11 @@ class Answer:
         return self.asked.gold is not None and self.chosen == self.asked.gold
 
     @property
+    def tied(self) -> bool:
+        """Whether several options are equally likely and none is likelier, so that a lot chose (see `likeliest`)."""
+        return bool(self.logprobs) and self.logprobs is not None and self.logprobs.count(max(self.logprobs)) > 1
+
+    @property
     def gold_logprob(self) -> float | None:
         """The log-probability of the right option, normalised over the options."""
         if self.logprobs is None or self.asked.gold is None:
@@ -151,6 +157,17 @@ def asked(trial: Trial) -> Asked:
         option_order=trial.option_order,
         factors=trial.factors,
     )
+
+
+def likeliest(scores: Sequence[float], what: Asked) -> int:
+    """The suite's index of the option with the highest score, the scores being in displayed order.
+
+    Of equals one is chosen by a lot over contents that is the same in all trials of a probe. Logits of 16 bits are
+    often equal, and the first displayed of equals would be a preference for a place that no model has.
+    """
+    top = max(scores)
+    tied = sorted(option for option, score in zip(what.option_order, scores) if score == top)
+    return tied[zlib.crc32(what.probe_id.encode()) % len(tied)]
 
 
 def slots(outcomes: Sequence[Outcome]) -> int:

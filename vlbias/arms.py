@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vlbias import rooms
-from vlbias.answers import Answer, Asked, Failure, asked
+from vlbias.answers import Answer, Asked, Failure, asked, likeliest
 from vlbias.config import key_values
 from vlbias.debias import Setting, Shape, Write
 from vlbias.errors import BadInput, nearest
@@ -168,8 +168,7 @@ def _as_asked(found: Answer | Failure, one: Prompt) -> Answer | Failure:
     """A row of a prompt of the same content, under the trial of this one."""
     what: Asked = asked(_trial(one))
     if isinstance(found, Answer) and found.logprobs is not None:
-        best = max(range(len(found.logprobs)), key=found.logprobs.__getitem__)
-        return replace(found, asked=what, chosen=what.option_order[best])
+        return replace(found, asked=what, chosen=likeliest(found.logprobs, what))
     if isinstance(found, Answer) and found.chosen is not None:
         displayed = found.asked.option_order.index(found.chosen)
         return replace(found, asked=what, chosen=what.option_order[displayed])

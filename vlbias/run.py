@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vlbias.ahead import ahead
-from vlbias.answers import Answer, Asked, Audit, Failure, FrameAudit, asked
+from vlbias.answers import Answer, Asked, Audit, Failure, FrameAudit, asked, likeliest
 from vlbias.errors import DecodeError
 from vlbias.models import Model, Preparing
 from vlbias.places import FEWEST_TOKENS, asked_place, read_place
@@ -190,10 +190,9 @@ def row(
     if isinstance(given, Fault):
         return Failure(asked=what, kind=given.kind, reason=given.reason, reply=given.reply, audit=audit)
     if isinstance(given, OptionScores):
-        displayed = max(range(len(given.logprobs)), key=given.logprobs.__getitem__)
         return Answer(
             asked=what,
-            chosen=trial.option_order[displayed],
+            chosen=likeliest(given.logprobs, what),
             logprobs=given.logprobs,
             level=given.level,
             reply=given.reply,

@@ -1,5 +1,6 @@
 """Planted preferences between two contradicting segments come back; without one nothing is found."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -132,3 +133,13 @@ def test_rows_without_a_rival_and_one_cluster_say_why():
     assert all(e.value is None and "conflict" in e.notes[0] for e in measured([plain]).values())
     single = measured(conflicts(np.random.default_rng(0), probes=1))["preference_index", "all", None]
     assert (single.low, single.reference.p_value) == (None, None) and "one cluster" in single.interval
+
+
+def test_answers_to_which_both_are_equally_likely_are_told_apart_and_believe_neither():
+    rows = conflicts(np.random.default_rng(0), head=1.0)
+    tied = [replace(r, logprobs=(-9.0, -1.0, -1.0, -9.0)) if k % 4 == 0 else r for k, r in enumerate(rows)]
+    found = measured(tied)
+    shares = {name: found[f"preference_{name}", "all", None].value for name in ("head", "neighbour", "other", "tied")}
+    assert shares == pytest.approx({"head": 75.0, "neighbour": 0.0, "other": 0.0, "tied": 25.0})
+    assert found["preference_index", "all", None].value == pytest.approx(75.0)
+    assert measured(rows)["preference_tied", "all", None].value == 0

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vlbias.answers import Answer, Asked
+from vlbias.answers import Answer, Asked, likeliest
 from vlbias.debias import MARK
 from vlbias.errors import NotApplicable
 from vlbias.records import Trial
@@ -34,10 +34,9 @@ def logprobs(answer: Answer) -> Floats:
 
 
 def rescored(answer: Answer, scores_O: Floats) -> Answer:
-    """The answer with other scores of its displayed options; the best one is chosen, the first of equals."""
-    values = normalised(scores_O)
-    best = int(np.argmax(values))
-    return replace(answer, logprobs=tuple(float(v) for v in values), chosen=answer.asked.option_order[best])
+    """The answer with other scores of its displayed options; the best one is chosen, of equals one by lot."""
+    values = tuple(float(v) for v in normalised(scores_O))
+    return replace(answer, logprobs=values, chosen=likeliest(values, answer.asked))
 
 
 def by_option(answer: Answer) -> Floats:

@@ -25,18 +25,20 @@ COLUMNS = (
     "head",
     "neighbour",
     "other",
+    "tied",
     "head_both",
     "neighbour_both",
     "content_both",
     "distance_head",
     "distance_neighbour",
 )
-SWAPPED = (1, 0, 2, 4, 3, 5, 7, 6)
+SWAPPED = (1, 0, 2, 3, 5, 4, 6, 8, 7)
 WEIGHTS = {
     "preference_index": {"head": 1.0, "neighbour": -1.0},
     "preference_head": {"head": 1.0},
     "preference_neighbour": {"neighbour": 1.0},
     "preference_other": {"other": 1.0},
+    "preference_tied": {"tied": 1.0},
     "preference_head_both_orders": {"head_both": 1.0},
     "preference_neighbour_both_orders": {"neighbour_both": 1.0},
     "preference_same_content": {"content_both": 1.0},
@@ -45,7 +47,7 @@ WEIGHTS = {
 N, SPREAD = len(COLUMNS), len(COLUMNS) + 1
 SLOPE = "preference_distance_slope"
 SIGNED = ("preference_index", "preference_index_pair", "preference_index_distance", SLOPE)
-UNMOVED = ("preference_other", "preference_same_content")
+UNMOVED = ("preference_other", "preference_tied", "preference_same_content")
 SWAP = "head and neighbour exchanged within clusters"
 BOOTSTRAP = f"cluster bootstrap, BCa, {BOOTSTRAP_DRAWS} draws, widened for few clusters"
 
@@ -65,13 +67,15 @@ class _Pairs:
 def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Estimate]:
     """Who is believed, in points of the answers to pairs of slots, for all tasks and for each.
 
-    `preference_index` is the share that believes the head's segment less the share that believes the neighbour's, -100
-    to 100, 0 without a preference for a place. `..._both_orders` are the shares of pairs in which the same place is
-    believed whichever content stands there, `preference_same_content` those in which the same content is.
-    `preference_distance_slope` is the index per slot more between the two, `preference_index_distance` the index of the
-    pairs that are `slot` + 1 slots apart. `preference_index_pair` has a cell (head, neighbour) for each pair. A probe
-    enters only with one usable answer to every pair in both orders. P-values are two-sided, of head and neighbour
-    exchanged within clusters; over the cells, and over the distances, by Holm.
+    `preference_index` is the share that believes the head's segment less the share that believes the neighbour's,
+    -100 to 100, 0 without a preference for a place. `preference_tied` is the share of answers in which several
+    options are equally likely and none is likelier: they believe neither. `..._both_orders` are the shares of pairs
+    in which the same place is believed whichever content stands there, `preference_same_content` those in which the
+    same content is. `preference_distance_slope` is the index per slot more between the two,
+    `preference_index_distance` the index of the pairs that are `slot` + 1 slots apart. `preference_index_pair` has
+    a cell (head, neighbour) for each pair. A probe enters only with one usable answer to every pair in both orders.
+    P-values are two-sided, of head and neighbour exchanged within clusters; over the cells, and over the distances,
+    by Holm.
     """
     found = [r for r in rows(outcomes) if "rival_slot" in dict(r.asked.factors) and r.asked.slot is not None]
     if not found:
@@ -87,7 +91,9 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
 
 
 def believed(answer: Answer) -> str:
-    """Whose content was chosen: `evidence`, `rival` or `other`."""
+    """Whose content was chosen: `evidence`, `rival` or `other`; `tied` where nothing was likelier than all else."""
+    if answer.tied:
+        return "tied"
     rival = int(dict(answer.asked.factors)["rival_gold"])
     return "evidence" if answer.correct else "rival" if answer.chosen == rival else "other"
 
@@ -131,14 +137,15 @@ def _row(evidence_first: Answer | Failure, rival_first: Answer | Failure, distan
     """The columns of a pair, in points, from the answers with the evidence at the head and with the rival there."""
     assert isinstance(evidence_first, Answer) and isinstance(rival_first, Answer)
     one, two = believed(evidence_first), believed(rival_first)
-    places = [{"evidence": "head", "rival": "neighbour"}.get(one, "other"),
-              {"rival": "head", "evidence": "neighbour"}.get(two, "other")]  # fmt: skip
-    head, neighbour, other = (50.0 * places.count(p) for p in ("head", "neighbour", "other"))
-    same = 100.0 * (one == two != "other")
+    places = [{"evidence": "head", "rival": "neighbour"}.get(one, one),
+              {"rival": "head", "evidence": "neighbour"}.get(two, two)]  # fmt: skip
+    head, neighbour, other, tied = (50.0 * places.count(p) for p in ("head", "neighbour", "other", "tied"))
+    same = 100.0 * (one == two and one in ("evidence", "rival"))
     return [
         head,
         neighbour,
         other,
+        tied,
         100.0 * (head == 100),
         100.0 * (neighbour == 100),
         same,

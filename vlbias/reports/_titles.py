@@ -39,6 +39,7 @@ TITLES = MappingProxyType(
         "preference_head": "The segment nearer to the head is believed",
         "preference_neighbour": "The segment nearer to the question is believed",
         "preference_other": "Neither of the two is believed",
+        "preference_tied": "Two answers are equally likely",
         "preference_head_both_orders": "Nearer to the head is believed in both orders",
         "preference_neighbour_both_orders": "Nearer to the question is believed in both orders",
         "preference_same_content": "The same content is believed in both orders",
