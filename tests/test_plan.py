@@ -169,3 +169,11 @@ def test_the_sweep_over_context_fills_the_window_at_fixed_slots() -> None:
     asked = {tuple((t.trial_id, t.slot, t.n_slots, t.segments) for t in one.trials) for one in made}
     assert len(asked) == 1
     assert [one.num_frames for one in made] == [2, 6, 12, 24]
+
+
+def test_a_bad_value_of_task_args_is_told_in_one_line_with_its_key() -> None:
+    with pytest.raises(BadSuite) as refused:
+        plan(config(task_args={"clips": 0}))
+    told = str(refused.value)
+    assert "--task_args: source: drawn: clips: " in told and "greater than" in told
+    assert "\n" not in told and "pydantic" not in told

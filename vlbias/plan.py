@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from vlbias import rooms, schedule
 from vlbias.config import AUTO_PROMPTS, RunConfig
@@ -219,5 +219,6 @@ def _overridden(suite: Any, changes: dict[str, Any], *, path: Path) -> Any:
         places[known[key]][key] = value
     try:
         return type(suite).model_validate_json(json.dumps(values))
-    except ValueError as error:
-        raise BadSuite(f"{path}: --task_args: {error}") from error
+    except ValidationError as error:
+        faults = (": ".join([*map(str, f["loc"]), f["msg"].removeprefix("Value error, ")]) for f in error.errors())
+        raise BadSuite(f"{path}: --task_args: {'; '.join(faults)}") from error
