@@ -8,7 +8,7 @@ import pytest
 
 from vlbias import scoring, session
 from vlbias.config import RunConfig
-from vlbias.errors import BadInput, SharingDiffers
+from vlbias.errors import BadConfig, BadInput, SharingDiffers
 from vlbias.models import scripted
 from vlbias.plan import plan
 from vlbias.records import OptionScores
@@ -101,8 +101,15 @@ def test_a_model_that_asks_in_one_way_only_cannot_be_verified(tmp_path) -> None:
 
 
 def test_the_bound_of_the_cache_reaches_the_adapter() -> None:
-    assert "cache_gb" not in session.model_arguments(RunConfig(tasks="drawn"))
-    assert session.model_arguments(RunConfig(tasks="drawn", cache_gb=0.5))["cache_gb"] == 0.5
+    asked = RunConfig(tasks="drawn", model_args={"pretrained": "organism:u10"})
+    assert "cache_gb" not in session.model_arguments(asked)
+    assert session.model_arguments(asked.model_copy(update={"cache_gb": 0.5}))["cache_gb"] == 0.5
+
+
+def test_a_model_that_nobody_named_is_refused_with_what_names_one() -> None:
+    with pytest.raises(BadConfig, match=r"model_args: hf needs pretrained; give --model_args pretrained=\.\.\.: a"):
+        session.model_arguments(RunConfig(tasks="drawn", model="hf"))
+    assert session.model_arguments(RunConfig(tasks="drawn", model="scripted")) == {}
 
 
 class Chooses(TwoWays):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
@@ -19,7 +20,7 @@ import numpy as np
 
 from vlbias import __version__, canary, debiased, places, rooms
 from vlbias.config import RunConfig
-from vlbias.errors import BadInput, NotARun, SharingDiffers
+from vlbias.errors import BadConfig, BadInput, NotARun, SharingDiffers
 from vlbias.estimates import RunInfo, Verification
 from vlbias.models import Choosy, Model
 from vlbias.models._verified import Verified
@@ -138,7 +139,7 @@ def load(config: RunConfig) -> Model:
 
 
 def model_arguments(config: RunConfig) -> dict[str, Any]:
-    """What the adapter is given; `pretrained=organism:NAME` is a bundled model."""
+    """What the adapter is given; `pretrained=organism:NAME` is a bundled model. BadConfig where it needs more."""
     arguments: dict[str, Any] = dict(config.model_args)
     if config.device is not None:
         arguments["device"] = config.device
@@ -147,6 +148,11 @@ def model_arguments(config: RunConfig) -> dict[str, Any]:
     pretrained = arguments.get("pretrained")
     if isinstance(pretrained, str) and pretrained.startswith(ORGANISM):
         arguments["pretrained"] = str(manifest.folder_of(pretrained.removeprefix(ORGANISM)))
+    wanted = inspect.signature(rooms.find("models", config.model).load).parameters.values()
+    for one in wanted:
+        if one.kind is one.KEYWORD_ONLY and one.default is one.empty and one.name not in arguments:
+            which = ": a folder, a name on the Hub, or organism:NAME" if one.name == "pretrained" else ""
+            raise BadConfig(f"model_args: {config.model} needs {one.name}; give --model_args {one.name}=...{which}")
     return arguments
 
 
