@@ -120,7 +120,7 @@ def _of_gap(m: MethodProof) -> str:
     gap, accuracy = m.changes["gap"], m.changes["accuracy"]
     significant = gap.p_adjusted < 0.05
     if m.reduction is None:
-        return "widens the gap" if significant and abs(gap.after) > abs(gap.before) else "no gap to close"
+        return "widens the gap" if significant and abs(gap.after) > abs(gap.before) else "no gap found"
     if significant and abs(gap.after) < abs(gap.before):
         raised = accuracy.change > 0 and accuracy.p_adjusted < 0.05
         left = gap.after_interval[0] > 0 or gap.after_interval[1] < 0

@@ -85,7 +85,7 @@ def notes(found: Transfer) -> list[str]:
         "correlations: a run on one half of the source clips with the other run on the other half, mean over random "
         "halvings; ceiling: what two runs of one true vector would reach; interval: jackknife over groups of clips; "
         f"alike: Pearson of {CLOSE} of its ceiling or more",
-        f"corrections: fitted on {found.n_fit_clusters} source clips, the same in every run; measured on the others"
+        f"corrections: fitted on {found.n_fit_clusters} source clips of all runs together, which no run is measured on"
         + ("; stretched by relative place to other numbers of slots" * by_slot)
         + "; Holm over all that is applied to a run",
         "RStd: spread of recall over the places of options, points, before > after",
