@@ -270,6 +270,16 @@ def test_a_preference_for_places_is_not_fitted_where_no_options_are_displayed(tm
     assert not (tmp_path / "run" / "debias").exists()
 
 
+def test_a_preference_for_places_is_found_where_options_are_listed_without_labels(tmp_path: Path) -> None:
+    args: Any = {"accuracy": 0.6, "scores": "graded", "prior": "4:1:1:1"}
+    given: Any = {"tasks": "demo", "model": "scripted", "model_args": args, "prompt_style": "listed"}
+    one = RunConfig(**given, limit="16", task_args={"segments": 4})
+    ask(one, plan(one), folder=tmp_path / "run")
+    debiasing.debias(tmp_path / "run", "pride", fit_share=0.5)
+    prior = corrections.load(tmp_path / "run" / "debias" / "pride.json").correction.to_json()["prior"]
+    assert len(prior) == 5 and np.abs(np.array(list(prior.values())) - np.array([4, 1, 1, 1]) / 7).max() < 1e-6
+
+
 def test_a_changed_model_is_noticed_before_it_is_measured(run: Path) -> None:
     info, outcomes = read_run(run), read(run).outcomes
     rows = [o for o in outcomes if isinstance(o, Answer)]
