@@ -88,7 +88,7 @@ def test_pictures_of_the_user_have_the_box_in_which_they_are_drawn(tmp_path: Pat
     lines = []
     for k in range(3):
         file = tmp_path / f"{k}.png"
-        Image.fromarray(np.full((20, 60 + 20 * k, 3), 60 * k, np.uint8)).save(file)
+        Image.fromarray(np.full((24, 60 + 20 * k, 3), 70 + 60 * k, np.uint8)).save(file)
         item = {"probe_id": f"p{k}", "path": f"{k}.png", "sha256": sha256_of_file(file)}
         lines.append(json.dumps({**item, "caption": f"thing {k}", "cluster_id": f"c{k}"}))
     (tmp_path / "items.jsonl").write_text("\n".join(lines))
@@ -102,7 +102,7 @@ def test_pictures_of_the_user_have_the_box_in_which_they_are_drawn(tmp_path: Pat
     for trial in trials:
         x1, y1, x2, y2 = (float(v) for v in told(trial)["target"].split(","))
         k = int(trial.probe.cluster_id[1:])
-        assert (x2 - x1) * 300 / ((y2 - y1) * 200) == pytest.approx((60 + 20 * k) / 20, rel=0.06)
+        assert (x2 - x1) * 300 / ((y2 - y1) * 200) == pytest.approx((60 + 20 * k) / 24, rel=0.06)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from vlbias.strictyaml import parse
 from vlbias.videos.draw import snapshots
 
 SOURCES = {
-    "grid": (grid, "source: {pictures: {file: p.jsonl, media: media, size_px: [96, 96], distractors: 2}}"),
-    "canvas": (canvas, "size_px: [96, 96]\nrows: 3\ncolumns: 3\nsource: {pictures: {file: p.jsonl, media: media}}"),
-    "needle": (needle, "size_px: [64, 64]\nimages: 2\nsource: {pictures: {file: p.jsonl, media: media}}"),
+    "grid": (grid, "source: {pictures: {file: p.jsonl, media: media, size_px: [144, 144], distractors: 2}}"),
+    "canvas": (canvas, "size_px: [144, 144]\nrows: 3\ncolumns: 3\nsource: {pictures: {file: p.jsonl, media: media}}"),
+    "needle": (needle, "size_px: [96, 96]\nimages: 2\nsource: {pictures: {file: p.jsonl, media: media}}"),
 }
 
 
@@ -109,7 +109,7 @@ def test_pictures_that_neither_words_nor_pixels_tell_apart_are_all_named(signs, 
     edit_line(1, caption="A  red Sign")
     edit_line(3, caption=rows[2]["caption"], path=rows[4]["path"], sha256=rows[4]["sha256"])
     with pytest.raises(BadSuite) as told:
-        read_pictures(Pictures(file="own.jsonl", media="media"), folder=signs)
+        read_pictures(Pictures(file="own.jsonl", media="media"), folder=signs, side_px=64)
     assert [line.partition(": ")[2] for line in str(told.value).splitlines()] == [
         "the caption 'A  red Sign' stands twice, at red and green; two pictures need words that tell them apart",
         "the caption 'a blue sign' stands twice, at blue and amber; two pictures need words that tell them apart",
@@ -117,10 +117,27 @@ def test_pictures_that_neither_words_nor_pixels_tell_apart_are_all_named(signs, 
     ]
 
 
+@pytest.mark.parametrize("kind", SOURCES)
+def test_pictures_that_cannot_be_made_out_are_all_told_before_anything_is_asked(kind, folder):
+    (folder / "media" / "0.png").write_text("no picture")
+    Image.new("RGB", (40, 20), (50, 40, 30)).save(folder / "media" / "3.png")
+    Image.new("RGB", (200, 20), (250, 240, 230)).save(folder / "media" / "5.png")
+    lines = [json.loads(line) for line in (folder / "p.jsonl").read_text().splitlines()]
+    fresh = [line | {"sha256": sha256_of_file(folder / "media" / line["path"])} for line in lines]
+    (folder / "p.jsonl").write_text("".join(json.dumps(line) + "\n" for line in fresh))
+    module, suite = suite_of(kind)
+    with pytest.raises(BadSuite) as told:
+        module.probes(suite, folder=folder)
+    first, dark, thin = str(told.value).splitlines()
+    assert "p.jsonl:1: " in first and "cannot be read" in first
+    assert "p.jsonl:4: " in dark and "found grey levels up to 5" in dark and "56 are needed" in dark
+    assert "p.jsonl:6: " in thin and "200 x 20 pixels would be shown 3 pixels thin in a square of 34" in thin
+
+
 def test_a_file_without_pictures_is_refused(signs):
     (signs / "own.jsonl").write_text("\n")
     with pytest.raises(BadSuite, match="there is no picture"):
-        read_pictures(Pictures(file="own.jsonl", media="media"), folder=signs)
+        read_pictures(Pictures(file="own.jsonl", media="media"), folder=signs, side_px=64)
 
 
 @pytest.mark.parametrize("kind", ["grid", "needle"])

@@ -205,7 +205,7 @@ def test_pictures_that_cannot_be_used_are_refused(signs: Path, add_picture, edit
     with pytest.raises(BadSuite, match="both sides must be even"):
         own(signs, size=", size_px: [321, 240]")
     add_picture("strip", np.arange(10 * 400 * 3, dtype=np.uint32).reshape(10, 400, 3).astype(np.uint8))
-    with pytest.raises(BadSuite, match="strip: .*400 x 10 pixels would be shown 1 pixels thin in a square of 76"):
+    with pytest.raises(BadSuite, match="own.jsonl:7: .*400 x 10 pixels would be shown 1 pixels thin in a square of 76"):
         own(signs)
     edit_line(6, path="red.jpg", sha256=sha256_of_file(signs / "own.jsonl"))
     (signs / "media" / "red.jpg").write_bytes((signs / "own.jsonl").read_bytes())

@@ -184,8 +184,8 @@ def test_cells_of_an_odd_number_of_pixels_hold_pictures_too(signs: Path) -> None
 
 
 def test_too_few_clusters_and_thin_pictures_are_refused(signs: Path, add_picture, edit_line) -> None:
-    add_picture("strip", np.zeros((10, 400, 3), np.uint8))
-    with pytest.raises(BadSuite, match="strip: .*would be shown 0 pixels thin in a square of 30"):
+    add_picture("strip", np.full((10, 400, 3), 99, np.uint8))
+    with pytest.raises(BadSuite, match="own.jsonl:7: .*would be shown 0 pixels thin in a square of 30"):
         own(signs)
     edit_line(6, path="none.png")
     with pytest.raises(BadSuite, match=r"own.jsonl:7: the file .*none.png is missing"):

@@ -116,6 +116,11 @@ def hung(path: str, sha256: str, grid: Grid, index: int) -> Picture:
     return Picture(path=path, sha256=sha256, box_xyxy=(x - half_x, y - half_y, x + half_x, y + half_y))
 
 
+def hung_px(grid: Grid) -> int:
+    """The side of the largest square that `hung` leaves a picture in every cell, in whole, even pixels."""
+    return 2 * (int(2 * _FILL * grid.cell_px) // 2)
+
+
 def framed(path: str, sha256: str, *, left_top_px: tuple[int, int], side_px: int, size_px: tuple[int, int]) -> Picture:
     """A picture file in a square of whole pixels, so that it has one size at every place and after every turn."""
     (left, top), (width, height) = left_top_px, size_px

@@ -27,6 +27,7 @@ from vlbias.videos.draw import snapshots
 
 Shown: TypeAlias = Sprite | Picture
 LEAST_SHOWN_PX = 16
+LEAST_LEVEL = 56  # plain grounds go up to 47
 
 
 class PictureItem(Line):
@@ -89,8 +90,11 @@ class Thing:
         return sprite(*self.look, grid, index) if self.look else hung(*self.file, grid, index)
 
 
-def read_pictures(source: Pictures, *, folder: Path) -> list[Thing]:
-    """The pictures of an item file, checked against their hashes. All bad lines are named in one error."""
+def read_pictures(source: Pictures, *, folder: Path, side_px: int) -> list[Thing]:
+    """The pictures of an item file, checked against their hashes. All bad lines are named in one error.
+
+    Each is read, and must be made out in a square of `side_px`, an even number, on a dark ground.
+    """
     path, media = (
         place(text, folder=folder, environment=os.environ, remedy=REMEDY) for text in (source.file, source.media)
     )
@@ -106,6 +110,8 @@ def read_pictures(source: Pictures, *, folder: Path) -> list[Thing]:
             problems.append(f"{path}:{number}: {file}")
         elif (seen := sha256_of_file(file)) != item.sha256:
             problems.append(f"{path}:{number}: {file}: sha256 is {seen}, the item says {item.sha256}; restore the file")
+        elif fault := _unfit(str(file), item.sha256, side_px=side_px):
+            problems.append(f"{path}:{number}: {fault}")
         else:
             found.append(_thing(item, file))
     problems += [f"{path}: {fault}" for fault in _same(found)]
@@ -137,14 +143,20 @@ def as_drawn(path: str, sha256: str, *, side_px: int, ground_rgb: RGB) -> npt.ND
     return pixels_HWC
 
 
-def unfit(path: str, sha256: str, *, side_px: int) -> str | None:
-    """Why a picture cannot be read, or not be made out in a square of `side_px`, an even number; None where it can."""
+def _unfit(path: str, sha256: str, *, side_px: int) -> str | None:
+    """Why a picture cannot be read, or not be made out in a square of `side_px`; None where it can."""
     try:
-        as_drawn(path, sha256, side_px=side_px, ground_rgb=(0, 0, 0))
+        seen_HWC = as_drawn(path, sha256, side_px=side_px, ground_rgb=(0, 0, 0))
         width, height = media.size(Path(path))
     except DecodeError as error:
         return f"{error}; give another picture"
     short_px = min(width, height) * side_px // max(width, height)
+    brightest = float(np.percentile(seen_HWC.max(axis=2), 99))
+    if brightest < LEAST_LEVEL:
+        return (
+            f"{path}: found grey levels up to {brightest:.0f} of 255; {LEAST_LEVEL} are needed to see it on the dark "
+            "grounds of drawn images: brighten it, or leave it out"
+        )
     if short_px >= LEAST_SHOWN_PX:
         return None
     return (

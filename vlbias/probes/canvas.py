@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from vlbias.probes._cells import CellSuite, Grid, Side, image, in_cell, moved, need_cells, still
+from vlbias.probes._cells import CellSuite, Grid, Side, hung_px, image, in_cell, moved, need_cells, still
 from vlbias.probes._choices import OneSource, Pixels, PromptChoice, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
@@ -79,7 +79,10 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
     """One probe per picture; its options are its caption and captions of others."""
     given = suite.source.given
     rng = np.random.default_rng(given.seed)
-    things = read_pictures(given, folder=folder) if isinstance(given, Pictures) else drawn_things(given.items, rng=rng)
+    if isinstance(given, Pictures):
+        things = read_pictures(given, folder=folder, side_px=hung_px(suite.grid))
+    else:
+        things = drawn_things(given.items, rng=rng)
     found = [_probe(thing, things, suite, rng=rng) for thing in things]
     refuse(twice(found), suite=suite.name)
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadInput
-from vlbias.probes._cells import CellSuite, Grid, image, in_cell, moved, need_cells, need_room, still
+from vlbias.probes._cells import CellSuite, Grid, hung_px, image, in_cell, moved, need_cells, need_room, still
 from vlbias.probes._choices import OneSource, Pixels, PromptChoice, Seed, Strict
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._pictures import PicturesAmong, others, read_pictures
@@ -117,7 +117,7 @@ def _drawn(drawn: DrawnItems, suite: Suite, *, rng: np.random.Generator) -> Iter
 def _own(
     own: PicturesAmong, suite: Suite, folder: Path, *, rng: np.random.Generator
 ) -> Iterator[tuple[str, str, str, Scene, str]]:
-    things = read_pictures(own, folder=folder)
+    things = read_pictures(own, folder=folder, side_px=hung_px(suite.grid))
     for thing in things:
         shown = [thing, *others(thing, things, n=own.distractors, rng=rng)]
         places = [int(c) for c in rng.permutation(suite.segments)[: len(shown)]]

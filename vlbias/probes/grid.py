@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from vlbias.probes._cells import (
     CellSuite,
     Grid,
+    hung_px,
     image,
     in_cell,
     moved,
@@ -95,7 +96,8 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
     if isinstance(source, DrawnItems):
         found = _drawn(source, suite, rng=rng)
     else:
-        found = _own(read_pictures(source, folder=folder), source, suite, rng=rng)
+        things = read_pictures(source, folder=folder, side_px=hung_px(suite.grid()))
+        found = _own(things, source, suite, rng=rng)
     refuse(twice(found), suite=suite.name)
     return found
 

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadSuite
-from vlbias.probes._cells import Grid, hung, need_pixels, still
+from vlbias.probes._cells import Grid, hung, hung_px, need_pixels, still
 from vlbias.probes._choices import ImageSuite, OneSource, Pixels, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._pictures import DrawnThings, Pictures, Thing, drawn_things, read_pictures
@@ -191,6 +191,6 @@ def _things(suite: Suite, *, folder: Path) -> list[Thing]:
     """All that can be looked for or stand around; of drawn ones as many as there are."""
     given = suite.source.given
     if isinstance(given, Pictures):
-        return read_pictures(given, folder=folder)
+        return read_pictures(given, folder=folder, side_px=hung_px(suite.grid))
     rng = np.random.default_rng(given.seed)
     return drawn_things(len(SHAPES) * len(COLOURS), rng=rng)

@@ -19,7 +19,7 @@ from vlbias.errors import BadSuite
 from vlbias.probes._cells import need_even
 from vlbias.probes._choices import Pixels, QuestionSuite, Seed, Strict, need_once
 from vlbias.probes._order_suites import FileSource, chosen_slots
-from vlbias.probes._pictures import LEAST_SHOWN_PX, LaterPictures, Pictures, Thing, read_pictures, unfit
+from vlbias.probes._pictures import LEAST_SHOWN_PX, LaterPictures, Pictures, Thing, read_pictures
 from vlbias.probes._relation_asks import drawn_asks, told_asks
 from vlbias.probes._relation_files import read_rows
 from vlbias.probes._relation_scenes import own_pairs, pairs, picture_px
@@ -30,6 +30,7 @@ from vlbias.records import Probe, Trial
 METRICS = ("relations", "failures")
 Form = Literal["plain", "symmetry", "negation", "mirror", "captions", "binary", "ternary", "perspective"]
 FORMS: tuple[Form, ...] = ("plain", "symmetry", "negation", "mirror", "captions", "binary", "ternary", "perspective")
+NEGATED = ("is", "are", "not", "no", "never")  # a caption that holds one would make two verbs of a statement
 Style = Literal["visual_first", "visual_last", "visual_between"]
 
 
@@ -147,8 +148,8 @@ def _asks(suite: Suite, *, folder: Path) -> list[Probe]:
         if isinstance(paired, DrawnPairs):
             made = pairs(paired.items, size_px=paired.size_px, rng=rng)
         else:
-            things = read_pictures(paired, folder=folder)
-            refuse(_faults(things, suite, size_px=paired.size_px), suite=suite.name)
+            things = read_pictures(paired, folder=folder, side_px=picture_px(paired.size_px))
+            refuse(_faults(things, suite), suite=suite.name)
             made = own_pairs(things, size_px=paired.size_px, rng=rng)
         return [probe for pair in made for probe in drawn_asks(pair, forms=suite.forms, templates=suite.templates)]
     rows = read_rows(source.vsr, "vsr", folder=folder) if source.vsr else None
@@ -161,16 +162,12 @@ def _asks(suite: Suite, *, folder: Path) -> list[Probe]:
     return found
 
 
-def _faults(things: Sequence[Thing], suite: Suite, *, size_px: tuple[int, int]) -> list[str]:
-    """Pictures that cannot be read or made out, and captions that hold an answer or cannot be negated."""
-    found = []
-    for thing in things:
-        fault = unfit(*thing.file, side_px=picture_px(size_px))
-        words = ("is", "are", "not", "no", "never") if "negation" in suite.forms else ()
-        held = holds(thing.caption, (*PHRASE.values(), *words))
-        found += [f"{thing.name}: {fault}"] if fault else []
-        if held:
-            found.append(
-                f"{thing.name}: the caption {thing.caption!r} holds {held!r}, as statements do; word it without"
-            )
-    return found
+def _faults(things: Sequence[Thing], suite: Suite) -> list[str]:
+    """Captions that hold an answer, or that cannot be negated where statements are."""
+    words = (*PHRASE.values(), *(NEGATED if "negation" in suite.forms else ()))
+    held = ((thing, holds(thing.caption, words)) for thing in things)
+    return [
+        f"{thing.name}: the caption {thing.caption!r} holds {word!r}, as statements do; word it without"
+        for thing, word in held
+        if word
+    ]

@@ -17,7 +17,7 @@ from vlbias.probes._cells import need_even
 from vlbias.probes._choices import Pixels, QuestionSuite, Seed, Strict, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
-from vlbias.probes._pictures import LEAST_SHOWN_PX, LaterPictures, Pictures, Thing, read_pictures, unfit
+from vlbias.probes._pictures import LEAST_SHOWN_PX, LaterPictures, Pictures, Thing, read_pictures
 from vlbias.probes._rotation_scenes import SIDES, Item, drawn_items, own_items, thing_px, twin_px
 from vlbias.probes._soundness import holds, refuse, twice
 from vlbias.probes._symmetry import symmetry
@@ -108,7 +108,7 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
     if isinstance(given, DrawnFigures):
         made = drawn_items(given.items, size_px=given.size_px, rng=rng)
     else:
-        things = read_pictures(given, folder=folder)
+        things = read_pictures(given, folder=folder, side_px=suite.room_px)
         made = own_items(things, size_px=given.size_px, rng=rng)
         _askable(things, made, suite)
     found = [probe for form in suite.forms for item in made for probe in _ASKED[form](item, suite.figure)]
@@ -117,14 +117,12 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
 
 
 def _askable(things: Sequence[Thing], made: Sequence[Item], suite: Suite) -> None:
-    """BadSuite with every picture that cannot be read, made out or told from its twins, or whose words answer."""
+    """BadSuite with every picture that cannot be told from its twins, or whose words answer."""
     problems = []
     for thing, item in zip(things, made, strict=True):
         path, sha256 = thing.file
         side_px, ground_rgb = twin_px(item.ground.size_wh_px), item.ground.backdrop_rgb
-        fault = unfit(path, sha256, side_px=suite.room_px) or symmetry(
-            path, sha256, side_px=side_px, ground_rgb=ground_rgb, forms=suite.forms
-        )
+        fault = symmetry(path, sha256, side_px=side_px, ground_rgb=ground_rgb, forms=suite.forms)
         problems += [f"{thing.name}: {fault}"] if fault else []
         side = holds(thing.caption, SIDES) if "perspective" in suite.forms else None
         if side:

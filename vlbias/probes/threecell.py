@@ -25,7 +25,7 @@ from vlbias.probes._cells import CellSuite, framed, image, in_cell, need_even
 from vlbias.probes._choices import Pixels, Seed, Strict
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
-from vlbias.probes._pictures import LaterPictures, Pictures, Thing, apart, read_pictures, unfit
+from vlbias.probes._pictures import LaterPictures, Pictures, Thing, apart, read_pictures
 from vlbias.probes._soundness import refuse, twice
 from vlbias.probes._triples import HERE, Offset, moved, offsets, on_black
 from vlbias.records import RGB, Picture, Probe, Scene, Sprite, Trial
@@ -138,9 +138,7 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
     if isinstance(given, DrawnTriples):
         found = [_drawn(k, given, rng=rng) for k in range(given.items)]
     else:
-        things = read_pictures(given, folder=folder)
-        faults = ((t.name, unfit(*t.file, side_px=given.picture_px)) for t in things)
-        refuse([f"{name}: {fault}" for name, fault in faults if fault], suite=suite.name)
+        things = read_pictures(given, folder=folder, side_px=given.picture_px)
         turns = [(turn, thing) for turn in range(given.rounds) for thing in things]
         found = [probe for turn, thing in turns for probe in _own(thing, things, given, turn=turn, rng=rng)]
     refuse(twice(found), suite=suite.name)
