@@ -1,7 +1,9 @@
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
+from vlbias.estimates import Estimate, Reference
 from vlbias.reports import figures
 from vlbias.reports._draw import encoded
 
@@ -38,3 +40,16 @@ def test_a_foreign_task_name_is_drawn_as_text(hostile):
 
 def test_a_run_without_values_has_no_figures(empty):
     assert figures.figures(empty) == {}
+
+
+def test_placements_and_displayed_places_have_figures_of_their_own(empty):
+    points = {"unit": "points", "n": 60}
+    null = Reference(mean=0.0, low=-9.0, high=9.0, p_value=0.5, method="m")
+    placed = [Estimate(metric="placement_accuracy_change", task=t, value=4.0, reference=null, **points) for t in "ab"]
+    base = Estimate(metric="placement_accuracy", task="$x$<b>", value=70.0, notes=("the baseline",), **points)
+    shares = [Estimate(metric="option_share", slot=k, value=20.0 + k, **points) for k in range(4)]
+    drawn = figures.figures(replace(empty, estimates=(*placed, base, *shares)))
+    assert list(drawn) == ["option_share", "placement_accuracy", "placement_accuracy_change"]
+    words = list(ET.fromstring(encoded(drawn["placement_accuracy"], "svg").decode()).itertext())
+    assert "$x$<b> (baseline)" in words
+    assert {"a", "b"} <= set(ET.fromstring(encoded(drawn["placement_accuracy_change"], "svg").decode()).itertext())

@@ -186,6 +186,8 @@ def test_placements_that_have_no_number_over_all_are_told_by_their_p_values_and_
     assert "Accuracy less the baseline&#39;s in the placement visual_last: −25.0 points" in text and "p = 0.003" in text
     assert text.index("visual_last") < text.index("question_first")
     assert "No curve can be drawn" not in text and "shape of the effect" not in text and "up to" not in text
+    figure = text[text.index("Place by place") : text.index("What did not come back")]
+    assert "question_first: 4.0; visual_last: −25.0" in figure and figure.count("<svg") == 1
     nothing = replace(empty, estimates=(Estimate(metric="judge_home_field", notes=("no pair",)),))
     assert "No effect of order could be measured." in html.page(nothing)
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from vlbias.reports import Report, _maps
 from vlbias.reports import _views as views
 from vlbias.reports._draw import PAPER, curve_figure, encoded, grid_figure
+from vlbias.reports._placed import placed_figure, placements
 from vlbias.reports._text import save
 
 KINDS = ("png", "pdf", "svg")
@@ -40,6 +41,8 @@ def figures(report: Report) -> dict[str, Figure]:
     for first in range(0, len(curves), TASKS_PER_FIGURE):
         page = f"_{first // TASKS_PER_FIGURE + 1}" if first else ""
         found[f"accuracy_by_task{page}"] = grid_figure(curves[first : first + TASKS_PER_FIGURE], palette=PAPER)
+    found |= {name: curve_figure(curve, palette=PAPER, size_in=COLUMN_IN) for name, curve in views.places(report)}
+    found |= {rows[0].metric: placed_figure(rows, palette=PAPER) for rows in placements(report)}
     for k, drawn in enumerate(_maps.maps(report)):
         said = drawn.title if drawn.task == "all" else drawn.task
         found[f"map_{k + 1}_{_file_name(said)}"] = _maps.figure(drawn, palette=PAPER)

@@ -21,6 +21,7 @@ from vlbias.reports import _views as views
 from vlbias.reports._before_after import panel
 from vlbias.reports._draw import PAGE, Curve, curve_figure, inline_svg
 from vlbias.reports._failed import failures, first_reasons, place_name, place_word
+from vlbias.reports._placed import placed_figure, placements, spoken
 from vlbias.reports._text import clean, model_name, pathless, save
 from vlbias.reports._verdict import sentences
 
@@ -125,12 +126,15 @@ def figures(report: Report) -> list[dict[str, Any]]:
 
 
 def places(report: Report) -> list[dict[str, Any]]:
-    """A curve over displayed places of options or candidates, places of an image, slots apart."""
+    """A curve over displayed places of options or candidates, places of an image, slots apart; rows of placements."""
     found = []
     for name, curve in views.places(report):
         what = reading.title(name)
         label = views.spoken(curve.points, what, over=curve.xlabel)
-        found.append({"title": what, "svg": _svg(curve, name, label, NARROW_IN)})
+        found.append({"title": what, "svg": _svg(curve, name, label, SMALL_IN), "wide": False})
+    for rows in placements(report):
+        drawn = inline_svg(placed_figure(rows, palette=PAGE), name=rows[0].metric, label=spoken(rows))
+        found.append({"title": reading.title(rows[0].metric), "svg": Markup(drawn), "wide": True})  # noqa: S704
     return found
 
 
