@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers as tf
@@ -18,6 +19,7 @@ from vlbias.session import ask
 from vlbias.store import read
 
 BOTH = "within_image:positions=reversed:sight=bidirectional"
+SLUG = "within_image_positions_reversed_sight_bidirectional"
 BOXES = tuple(f"<|box_start|>({x},{y}),({x + 400},{y + 500})<|box_end|>" for x in (50, 550) for y in (100, 200, 300))
 CHARACTERS = [chr(code) for code in range(32, 127)]
 
@@ -95,6 +97,8 @@ SUITES = {
     "canvas": "rows: 1\ncolumns: 2\nsize_px: [112, 56]\nbackgrounds: [black]\nlabels: 2\n"
     "source: {drawn: {items: 4, seed: 1}}",
     "needle": "images: 1\nside: 2\nsize_px: [56, 56]\nasks: [row, column]\nsource: {drawn: {items: 4, seed: 1}}",
+    "relations": "forms: [binary]\nsource: {drawn: {items: 4, seed: 1, size_px: [56, 56]}}",
+    "rotation": "forms: [turn]\nsource: {drawn: {items: 4, seed: 1, size_px: [112, 84]}}",
     "detection": "rows: 1\ncolumns: 2\nsource: {drawn: {items: 4, seed: 1, size_px: [112, 56], distractors: 1}}",
 }
 
@@ -132,7 +136,7 @@ def test_the_map_before_and_after_an_arm_stands_in_the_proof(
         assert [e.value for e in one.before] == pytest.approx([e.value for e in one.after])
         assert all(change.change == pytest.approx(0, abs=1e-5) for change in one.changes.values())
     plain = {o.asked.trial_id: o.logprobs for o in read(run).outcomes}
-    rows = read(run / "debias" / "within_image_positions_reversed_sight_bidirectional").outcomes
+    rows = read(run / "debias" / SLUG).outcomes
     assert rows and all(row.logprobs != pytest.approx(plain[row.asked.trial_id], abs=1e-4) for row in rows)
 
 
@@ -147,8 +151,32 @@ def test_boxes_are_written_under_the_patch_and_proved_cell_by_cell(writer_of_box
         right = [e.value for e in one.maps[0].after]
         assert right == pytest.approx(one.curve_after) and one.failures == 0
     assert {0.0, 100.0} == {*same.curve_before}
-    rows = read(run / "debias" / "within_image_positions_reversed_sight_bidirectional").outcomes
+    rows = read(run / "debias" / SLUG).outcomes
     assert rows and all(isinstance(row, Answer) and row.box_xyxy for row in rows)
     assert [row.box_xyxy for row in read(run / "debias" / "within_image").outcomes] == [
         plain[row.asked.trial_id].box_xyxy for row in rows
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "position", "names"),
+    [("relations", "side", ("above", "below", "left", "right")), ("rotation", "turn", ("0", "1", "2", "3"))],
+)
+def test_one_image_questions_are_compared_by_the_side_or_turn_in_which_an_item_is_shown(
+    folder: Path, tmp_path: Path, kind: str, position: str, names: tuple[str, ...]
+) -> None:
+    run = asked(folder, tmp_path, kind)
+    proof = debiased(run, BOTH)
+    (arm,) = proof.methods
+    assert (proof.position, proof.place_names, arm.maps) == (position, names, ())
+    rows = [o for o in read(run).outcomes if o.asked.cluster_id not in fitted(run, proof)]
+    assert len(arm.curve_before) == 4 and arm.n == arm.clusters == 2
+    assert np.mean(arm.curve_before) == pytest.approx(100 * np.mean([row.correct for row in rows]))
+
+
+def fitted(run: Path, proof: Proof) -> set[str]:
+    """The clusters that no row of a method is about."""
+    held_out = {row.asked.cluster_id for row in read(run / "debias" / SLUG).outcomes}
+    found = {row.asked.cluster_id for row in read(run).outcomes} - held_out
+    assert len(found) == proof.n_fit_clusters
+    return found

@@ -8,7 +8,7 @@ import pytest
 
 from vlbias.answers import Answer, Asked, Audit, Failure
 from vlbias.mapproof import map_proofs
-from vlbias.proof import as_found
+from vlbias.proof import as_found, at_shown, places
 
 AUDIT = Audit(prompt_sha256="x", segments=(), segment_spans=(), n_tokens=1, n_frames=1, batch_size=1)
 SIDE = 3
@@ -117,3 +117,31 @@ def test_a_place_counts_as_right_from_half_an_overlap_on_and_a_point_inside(asks
     assert isinstance(found, Answer) and found.correct == right_one and found.asked.n_options == 2
     lost = Failure(asked=said.asked, kind="parse", reason="x")
     assert as_found([lost])[0].asked == found.asked and as_found([row]) == [row]
+
+
+def shown(side: str, *, item: str = "i0", form: str = "binary", chosen: int = 0) -> Answer:
+    told = (("form", form), ("item", item), ("shown", side))
+    asked = Asked(
+        trial_id=f"{item}/{form}/{side}", probe_id=f"{item}/{form}/{side}", cluster_id=item, background_ids=(),
+        task="Relations", slot=0, n_slots=1, n_options=3, gold=2, option_order=(2, 0, 1), factors=told,
+    )  # fmt: skip
+    scores = (-0.1, -3.0, -3.0)
+    return Answer(asked=asked, chosen=chosen, logprobs=scores, level="exact", reply=None, audit=AUDIT)
+
+
+def test_sides_are_places_only_where_an_item_is_shown_in_all_of_them() -> None:
+    found = places([shown("left"), shown("right"), shown("left", item="i1")])
+    assert (found.position, found.names, found.factor) == ("side", ("left", "right"), "shown")
+    assert places([shown("left"), shown("right", item="i1")]).position == "slot"
+    assert places(grid(left, seed=1, items=range(2))).position == "slot"
+
+
+def test_questions_of_one_form_about_one_item_are_one_probe_of_right_and_wrong() -> None:
+    rows = [shown("left", chosen=2), shown("right"), shown("right", form="captions", chosen=2)]
+    lost = Failure(asked=shown("left", form="captions").asked, kind="parse", reason="x")
+    found = at_shown([*rows, lost], "shown", ("left", "right"))
+    assert [(row.asked.probe_id, row.asked.slot, row.asked.n_slots) for row in found] == [
+        ("i0/binary", 0, 2), ("i0/binary", 1, 2), ("i0/captions", 1, 2), ("i0/captions", 0, 2)
+    ]  # fmt: skip
+    assert [row.correct for row in found if isinstance(row, Answer)] == [True, False, True]
+    assert all(row.logprobs is None for row in found if isinstance(row, Answer)) and isinstance(found[3], Failure)

@@ -47,11 +47,25 @@ def load(text: str) -> Arm:
 
 
 def load_all(text: str) -> list[Arm]:
-    """The methods of a comma-separated list; a name that stands twice is an error."""
-    texts = [part.strip() for part in text.split(",") if part.strip()]
+    """The methods of a comma-separated list; a name that stands twice is an error.
+
+    `NAME:all` is every arm of a method that has several (`EVERY` of its file).
+    """
+    texts = [one for part in text.split(",") if part.strip() for one in _arms_of(part.strip())]
     if not texts or len(set(texts)) != len(texts):
         raise BadInput(f"--method: found {text!r}; give each method once, as pride,permute:over=options")
     return [load(part) for part in texts]
+
+
+def _arms_of(text: str) -> list[str]:
+    """The texts that one text stands for. Errors: UnknownName, BadInput for a method of one arm."""
+    name, _, options = text.partition(":")
+    if options != "all":
+        return [text]
+    found: Sequence[str] = getattr(rooms.find("debias", name), "EVERY", ())
+    if not found:
+        raise BadInput(f"--method {text}: {name} has one arm only; give {name}, or its options as {name}:k=v")
+    return [f"{name}:{one}" for one in found]
 
 
 def every() -> list[Arm]:

@@ -22,7 +22,7 @@ from vlbias.debias._arguments import options_shown
 from vlbias.errors import BadInput, ModelError, NotApplicable
 from vlbias.estimates import MethodCost, MethodProof, Proof, RunInfo
 from vlbias.mapproof import map_proofs
-from vlbias.proof import as_found, at_places, by_place, complete, gap_weights, prove, unproved
+from vlbias.proof import Places, complete, gap_weights, places, prove, unproved
 from vlbias.records import Capabilities
 from vlbias.store import Store, read, read_run
 from vlbias.tryout import Trialled, needs_model, trialled
@@ -111,7 +111,8 @@ def debias(
     `methods` is a comma-separated list of texts as `arms.load` reads them, or `all`. A method that cannot be applied is
     refused before anything is asked; with `all` it is left out and told of in the proof, and so is a method that finds
     only when it is fitted that it cannot be, or that leaves most probes unanswered: what the others cost is not lost.
-    Where there is one slot and the options stand in several orders, places of the right option are compared. Errors:
+    Where there is one slot, the sides or turns in which an item is shown are compared, or the places of the right
+    option where the options stand in several orders. Errors:
     NotApplicable where no method is left, BadInput for a run that holds no gap to compare.
     """
     run, outcomes = read_run(folder), read(folder).outcomes
@@ -140,7 +141,8 @@ def debias(
         vanilla_peak_bytes=plain.work.peak_bytes if plain else None,
         methods=tuple(replace(proved[t.arm.text], shape=t.arm.shape, cost=_cost(t, plain, run)) for t in tried),
         refused=refused,
-        position="option place" if compared.by_place else "slot",
+        position=compared.places.position,
+        place_names=compared.places.names,
     )
     proofs.keep(folder, proof)
     return proof
@@ -163,13 +165,13 @@ def _applicable(methods: str, here: Setting) -> tuple[list[Arm], dict[str, str]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Compared:
-    """What methods are measured on: vanilla's held-out rows, by slot or by place of the right option, and the gap.
+    """What methods are measured on: vanilla's held-out rows by slot, or by what else `places` says, and the gap.
 
-    `fitting` and `asked` are the rows as they were asked, for maps; places that were said count as right or wrong.
+    `fitting` and `asked` are the rows as they were asked, for maps.
     Made before anything is asked, so that a run of which nothing can be proved is refused at no cost.
     """
 
-    by_place: bool
+    places: Places
     fitting: Rows
     asked: Rows
     vanilla: Rows
@@ -178,30 +180,26 @@ class _Compared:
     @classmethod
     def of(cls, outcomes: Sequence[Outcome], parts: Split) -> _Compared:
         """Errors: BadInput for one slot and one order of options, or too few probes with a right option."""
-        placed = by_place(outcomes)
+        over = places(outcomes)
         learned, asked = (part(outcomes) for part in (parts.fitting, parts.reported))
-        fitting, vanilla = (_seen(rows, placed) for rows in (learned, asked))
+        fitting, vanilla = (over.seen(rows) for rows in (learned, asked))
         gap_P = gap_weights(fitting, n_slots=slots(fitting))
         if not complete(vanilla):
             raise BadInput("debias: no held-out probe has a right option and an answer at every slot; run more probes")
-        return cls(by_place=placed, fitting=learned, asked=asked, vanilla=vanilla, gap_P=gap_P)
+        return cls(places=over, fitting=learned, asked=asked, vanilla=vanilla, gap_P=gap_P)
 
     def failing(self, tried: Sequence[Trialled]) -> dict[str, str]:
         """Why methods that leave most probes unanswered cannot be proved, by their text."""
         n_vanilla = complete(self.vanilla)
-        told = {t.arm.text: unproved(t.arm.text, _seen(t.rows, self.by_place), n_vanilla=n_vanilla) for t in tried}
+        told = {t.arm.text: unproved(t.arm.text, self.places.seen(t.rows), n_vanilla=n_vanilla) for t in tried}
         return {text: reason for text, reason in told.items() if reason is not None}
 
     def proved(self, tried: Sequence[Trialled], *, rng: np.random.Generator) -> dict[str, MethodProof]:
         """Every method beside vanilla, with the maps of a run over cells."""
-        rows = {t.arm.text: _seen(t.rows, self.by_place) for t in tried}
+        rows = {t.arm.text: self.places.seen(t.rows) for t in tried}
         found = prove(self.vanilla, rows, gap_P=self.gap_P, rng=rng)
         maps = map_proofs(self.fitting, self.asked, {t.arm.text: t.rows for t in tried}, rng=rng)
         return {name: replace(one, maps=maps[name]) for name, one in found.items()}
-
-
-def _seen(rows: Rows, placed: bool) -> Rows:
-    return at_places(rows) if placed else as_found(rows)
 
 
 def _each(

@@ -181,10 +181,7 @@ class MethodCost:
 
 @dataclass(frozen=True, kw_only=True)
 class MapProof:
-    """The map of one way of asking, cell by cell, before and after a method, and paired `changes` of contrasts.
-
-    `planned` is the contrast that was largest, in standard errors, on the fitting items; None where they cannot tell.
-    """
+    """A way of asking before and after a method; `planned` names the contrast that fitting items show clearest."""
 
     task: str
     before: tuple[Estimate, ...]
@@ -227,8 +224,8 @@ class MethodProof:
 class Proof:
     """Methods beside each other on one run. `gap_slots` are the 0-based slots that were best and worst when fitting.
 
-    `refused` says of each method that could not be applied why not. `position` is what curves, gaps and flips run over:
-    the slot of the evidence, or the place at which the right option is displayed.
+    `refused` says of each method that could not be applied why not. `position` is what curves, gaps and flips run over,
+    the slot of the evidence or the place of the right option on display; `place_names` are those of sides and turns.
     """
 
     run_name: str
@@ -240,7 +237,8 @@ class Proof:
     methods: tuple[MethodProof, ...]
     refused: Mapping[str, str]
     vanilla_peak_bytes: int | None = None
-    position: Literal["slot", "option place"] = "slot"
+    position: Literal["slot", "option place", "side", "turn"] = "slot"
+    place_names: tuple[str, ...] = ()
 
     @property
     def best(self) -> MethodProof | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from vlbias.answers import Answer, Failure, Outcome
+from vlbias.answers import Answer, Asked, Failure, Outcome
 from vlbias.errors import BadInput
 from vlbias.estimates import Change, Estimate, MethodProof
 from vlbias.metrics import flips
@@ -19,6 +20,8 @@ from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, p
 
 METHOD = f"vanilla and corrected swapped within clusters, {PERMUTATIONS} draws; percentile bootstrap over clusters"
 FEWEST_ANSWERED = 0.5
+Position: TypeAlias = Literal["slot", "option place", "side", "turn"]
+SHOWN: Mapping[str, Position] = {"shown": "side", "quarters": "turn"}
 NO_BOUNDS = (-np.inf, np.inf)
 BOUNDS = {"accuracy": (0.0, 100.0), "gap": (-100.0, 100.0), "head_minus_tail": (-100.0, 100.0)}
 Rows = Sequence[Answer | Failure]
@@ -64,19 +67,72 @@ def at_places(rows: Rows) -> list[Answer | Failure]:
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """What curves, gaps and flips of a run go over, and how its rows are read for that.
+
+    A *side* is where a thing is shown against another, a *turn* the quarters that a figure is turned by; `names` are
+    theirs and `factor` tells them.
+    """
+
+    position: Position
+    names: tuple[str, ...] = ()
+    factor: str | None = None
+
+    def seen(self, rows: Rows) -> list[Answer | Failure]:
+        """The rows as they are compared."""
+        if self.factor is not None:
+            return at_shown(rows, self.factor, self.names)
+        return at_places(rows) if self.position == "option place" else as_found(rows)
+
+
+def places(outcomes: Sequence[Outcome]) -> Places:
+    """Sides or turns where each item is shown in several and there is one slot; else slots or places of options."""
+    told = [dict(one.asked.factors) for one in single(outcomes) if one.asked.n_slots == 1]
+    for factor, position in SHOWN.items():
+        shown: dict[str, set[str]] = defaultdict(set)
+        for one in told:
+            if factor in one and "item" in one:
+                shown[one["item"]].add(one[factor])
+        names = tuple(sorted(set().union(*shown.values())))
+        if len(names) > 1 and set(names) in shown.values():
+            return Places(position=position, names=names, factor=factor)
+    return Places(position="option place" if by_place(outcomes) else "slot")
+
+
+def at_shown(rows: Rows, factor: str, names: Sequence[str]) -> list[Answer | Failure]:
+    """The rows with the side or turn as slot, all questions of one form about one item as one probe.
+
+    Only right and wrong are left of what was chosen. Forms that are not asked in all of them are in no complete probe.
+    """
+    out = []
+    for row in rows:
+        told = dict(row.asked.factors)
+        if row.asked.gold is not None and told.get(factor) in names and "item" in told:
+            one = f"{told['item']}/{told.get('form', '')}"
+            asked = replace(row.asked, probe_id=one, slot=names.index(told[factor]), n_slots=len(names))
+            out.append(_right_or_wrong(row, asked, right=isinstance(row, Answer) and row.correct))
+    return out
+
+
 def as_found(rows: Rows) -> list[Answer | Failure]:
     """The rows with right and wrong as options where a place was asked for: whether the thing was found there.
 
     A box counts from an overlap of a half on, a point in the true box; what was not found counts as wrong.
     """
-    return [_found_or_not(row) if asks_place(row.asked) else row for row in rows]
+    return [
+        _right_or_wrong(row, row.asked, right=isinstance(row, Answer) and found_right(row))
+        if asks_place(row.asked)
+        else row
+        for row in rows
+    ]
 
 
-def _found_or_not(row: Answer | Failure) -> Answer | Failure:
-    asked = replace(row.asked, gold=0, n_options=2, option_order=(0, 1))
+def _right_or_wrong(row: Answer | Failure, asked: Asked, *, right: bool) -> Answer | Failure:
+    asked = replace(asked, gold=0, n_options=2, option_order=(0, 1))
     if isinstance(row, Failure):
         return replace(row, asked=asked)
-    return replace(row, asked=asked, chosen=0 if found_right(row) else 1)
+    return replace(row, asked=asked, chosen=0 if right else 1, logprobs=None)
 
 
 def complete(rows: Rows) -> int:

@@ -504,3 +504,12 @@ def test_every_token_is_written_under_the_ablation_from_the_logits_of_the_whole_
         torch.testing.assert_close(steps_LV, logits_LV.float(), atol=1e-4, rtol=1e-4)
         n = min(len(steps_LV), len(plain_LV))
         assert n > 1 and ((steps_LV[:n] - plain_LV[:n]).abs().amax(-1) > 1e-3).all()
+
+
+def test_all_arms_of_a_method_are_named_at_once_and_a_method_of_one_arm_says_so() -> None:
+    found = arms.load_all("within_image:all,pine")
+    assert len(found) == 15 == len({arm.slug for arm in found}) and found[-1].text == "pine"
+    assert "within_image:positions=concentric:sight=bidirectional" in {arm.text for arm in found}
+    assert "within_image:positions=raster:sight=causal" not in {arm.text for arm in found}
+    with pytest.raises(BadInput, match="pine has one arm only; give pine"):
+        arms.load_all("pine:all")

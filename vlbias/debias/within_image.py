@@ -10,6 +10,13 @@ from vlbias.debias._arguments import at_least, one_of, refuse_unknown
 from vlbias.debias._inside import Inside
 
 SHAPE = "inside"
+# Raster with causal is the model as it is, which every arm is compared with.
+EVERY = tuple(
+    f"positions={place}:sight={seen}"
+    for place in patch_pictures.POSITIONS
+    for seen in patch_pictures.SIGHTS
+    if (place, seen) != ("raster", "causal")
+)
 
 
 def load(*, positions: str = "raster", sight: str = "causal", seed: int = 0, **unknown: Any) -> Inside:

@@ -158,6 +158,9 @@ def notes(proof: Proof) -> list[str]:
         f"flips: probes whose choice changes with the {proof.position}, percent; RStd: spread of recall over the "
         "places of options",
     ]
+    if proof.place_names:
+        named = ", ".join(f"{k} {clean(name, 30)}" for k, name in enumerate(proof.place_names, start=1))
+        out.append(f"{proof.position}s: {named}; a probe is all questions of one form about one item")
     out += _memory(proof)
     if proof.vanilla_seconds_per_trial is not None:
         out.append(f"vanilla takes {proof.vanilla_seconds_per_trial:.4g} s per trial on this machine")
