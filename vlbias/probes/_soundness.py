@@ -12,6 +12,8 @@ from vlbias.probes._paths import listed
 from vlbias.records import Probe, Segment
 
 MOST_LABELS = 26
+# A number with its sign and its fraction, a word, or signs that are no punctuation: "-5", "1.5", "c", "++".
+WORD = re.compile(r"(?:(?<!\w)[-+−])?\d+(?:[.,:/]\d+)*\w*|\w+|[^\w\s.,;:!?…'\"()\[\]{}-]+")
 
 
 def option_faults(options: Sequence[str], *, most: int = MOST_LABELS, contained: bool = True) -> list[str]:
@@ -60,8 +62,8 @@ def refuse(problems: Sequence[str], *, suite: str) -> None:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    # A text of signs only ("->", "+") has no words; then the signs themselves are compared.
-    return tuple(re.findall(r"\w+", text.casefold())) or (text.strip(),)
+    # A text of signs only ("->", "...") may have no words; then the signs themselves are compared.
+    return tuple(WORD.findall(text.casefold())) or (text.strip(),)
 
 
 def _within(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
