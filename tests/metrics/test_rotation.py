@@ -11,6 +11,7 @@ from vlbias.metrics import rotation
 from vlbias.models import scripted
 from vlbias.probes import rotation as probe
 from vlbias.prompts import Style, prompt
+from vlbias.reports._titles import TITLES
 from vlbias.strictyaml import parse
 
 AUDIT = Audit(prompt_sha256="x", segments=(), segment_spans=(), n_tokens=1, n_frames=1, batch_size=1)
@@ -120,3 +121,8 @@ def test_one_answer_throughout_agrees_by_chance_exactly_and_an_angle_without_que
     absent = found["rotation_accuracy_at", "turn", 3]
     assert absent.value is None and absent.notes == ("no question with this turn was answered",)
     assert not found["rotation_accuracy_at", "turn", 2].notes
+
+
+def test_every_number_has_a_title_in_reports(trials: list) -> None:
+    found = named(answered(trials, lambda t: t.probe.gold))
+    assert {metric for metric, _, _ in found} - set(TITLES) == set()

@@ -152,6 +152,8 @@ TITLES = MappingProxyType(
         "rotation_accuracy_at": "Accuracy by angle",
         "rotation_kappa": "Agreement beyond chance (Cohen’s kappa)",
         "rotation_consistency": "Answers that must agree do",
+        "rotation_ego_rate": "The viewer's side is told for another's",
+        "rotation_ego_of_wrong": "The viewer's side is told, of wrong answers",
         "spatial_centre_border": "Centre less border",
         "spatial_top_bottom": "Top less bottom",
         "spatial_left_right": "Left less right",
