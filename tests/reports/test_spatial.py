@@ -118,3 +118,14 @@ def test_a_difference_that_no_pattern_names_is_told_as_picked_with_its_p_value(s
     assert "the largest of the planned differences: the centre less the border" in said
     assert "p = 0.010)" in said
     assert "the largest of" not in paragraph(spatial("centre", 0.002))
+
+
+def test_on_a_canvas_the_label_is_most_probable_where_its_loss_is_least(report):
+    found = [
+        estimate("canvas_pattern", 0.003, label="left", task="grey", unit=""),
+        estimate("canvas_left_right", 0.002, value=-0.74, low=-0.9, high=-0.6, task="grey", unit="nats"),
+    ]
+    said = paragraph(replace(report, outcomes=[], estimates=found))
+    assert (
+        "Grey: the label is most probable in the pattern left (p = 0.003); the loss at the left less the right" in said
+    )

@@ -32,6 +32,7 @@ LEADING = (
     "needle_hit_rate",
     "needle_false_alarm_rate",
 )
+CANVAS = "canvas_pattern"
 LEANING = "spatial_leaning_pattern"
 MOST_SAID = 3
 
@@ -102,7 +103,8 @@ def _said(pattern: Estimate, difference: Estimate | None) -> str:
     elif pattern.label == "other":
         found = "places differ, in no simple pattern"
     else:
-        found = f"answers are best in the pattern {clean(pattern.label or '', 30)}"
+        best = "the label is most probable" if pattern.metric == CANVAS else "answers are best"
+        found = f"{best} in the pattern {clean(pattern.label or '', 30)}"
     text = f"{task}{found} ({_p(pattern)})"
     said = "" if difference is None else "; " + _differ(difference, named=pattern.label not in ("none", "other"))
     return f"{text[0].upper()}{text[1:]}{said}."
@@ -111,7 +113,8 @@ def _said(pattern: Estimate, difference: Estimate | None) -> str:
 def _differ(e: Estimate, *, named: bool) -> str:
     """The difference in words; where no pattern names its sides it was picked, and its p-value stands beside it."""
     one, other = next(sides for name, sides in SIDES.items() if e.metric.endswith(name))
-    size = f"{one} less {other} is {number(e.value, e.unit, signed=True)} {clean(e.unit, 20)}"
+    of = "the loss at " if e.metric.startswith(CANVAS.removesuffix("pattern")) else ""
+    size = f"{of}{one} less {other} is {number(e.value, e.unit, signed=True)} {clean(e.unit, 20)}"
     told = [] if e.low is None else [f"{100 * e.confidence:.0f} % interval {interval(e)}"]
     picked = "" if named else "the largest of the planned differences: "
     told += [] if named else [_p(e)]
