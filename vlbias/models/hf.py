@@ -137,8 +137,9 @@ class HFModel:
         """The exact log-probability of every option as the first words of the answer, natural logarithm.
 
         An option counts in each of its token variants (`_options.variants`: with and without a space before it); its
-        probability is their sum. What prompts have in common is computed once where `identity.sharing` says so and
-        nothing is patched into the model. A prompt that cannot be put to the model is a Fault of its own.
+        probability is their sum, less what goes on to a longer option that begins with it. What prompts have in
+        common is computed once where `identity.sharing` says so and nothing is patched into the model. A prompt that
+        cannot be put to the model is a Fault of its own.
         """
         if self.sharing is None or self.watch is not None or patched(self.model):
             return self.score_apart(prompts)
