@@ -174,6 +174,12 @@ def test_a_picture_is_an_item_and_a_cluster_and_balanced_as_drawn_ones_are(signs
     assert len({told(t)["quarters"] for t in trials}) == 4 and len({t.trial_id for t in trials}) == len(trials)
 
 
+def test_a_limit_to_the_first_questions_takes_whole_pictures(signs: Path) -> None:
+    first = own(signs)[:40]
+    assert {told(t)["item"] for t in first} == {"red"}
+    assert Counter(told(t)["form"] for t in first) == {"turn": 8, "mirror": 16, "perspective": 16}
+
+
 def test_pictures_that_look_alike_after_a_turn_are_all_named_at_once(signs: Path, add_picture) -> None:
     y, x = np.mgrid[-40:40, -40:40] + 0.5
     add_picture("disc", np.repeat(np.where(np.hypot(x, y) < 30, 250, 60).astype(np.uint8)[:, :, None], 3, axis=2))

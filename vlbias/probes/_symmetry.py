@@ -26,6 +26,8 @@ def symmetry(path: str, sha256: str, *, side_px: int, ground_rgb: RGB, forms: Se
     `turn` needs a picture that differs from itself after a quarter and after half a turn, `mirror` one that no turn
     brings onto its mirror image. `side_px` is the square in which it is drawn. DecodeError for a damaged file.
     """
+    if not {"turn", "mirror"} & set(forms):
+        return None
     seen_HWC = np.asarray(as_drawn(path, sha256, side_px=side_px, ground_rgb=ground_rgb), dtype=np.float64)
     near = [(form, words, levels) for form, words, levels in _twins(seen_HWC, forms) if levels < LEAST_LEVELS]
     if not near:

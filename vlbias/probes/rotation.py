@@ -104,14 +104,16 @@ def probes(suite: Suite, *, folder: Path) -> list[Probe]:
     """
     given = suite.source.given
     rng = np.random.default_rng(given.seed)
-    made: Sequence[Item]
+    order: list[tuple[Form, Item]]
     if isinstance(given, DrawnFigures):
-        made = drawn_items(given.items, size_px=given.size_px, rng=rng)
+        figures = drawn_items(given.items, size_px=given.size_px, rng=rng)
+        order = [(form, item) for form in suite.forms for item in figures]
     else:
         things = read_pictures(given, folder=folder, side_px=suite.room_px)
-        made = own_items(things, size_px=given.size_px, rng=rng)
-        _askable(things, made, suite)
-    found = [probe for form in suite.forms for item in made for probe in _ASKED[form](item, suite.figure)]
+        own = own_items(things, size_px=given.size_px, rng=rng)
+        _askable(things, own, suite)
+        order = [(form, item) for item in own for form in suite.forms]  # a limit takes whole pictures
+    found = [probe for form, item in order for probe in _ASKED[form](item, suite.figure)]
     refuse(twice(found), suite=suite.name)
     return found
 
