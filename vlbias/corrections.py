@@ -60,8 +60,8 @@ class Saved:
         shared = sum(probe_sha256(name) in used for name in set(probe_ids))
         if shared:
             raise NotApplicable(
-                f"{self.named}: {shared} of the probes to be asked were used to fit the correction; measure on other "
-                "probes (another suite, --limit a-b), or with vlbias debias, which holds probes out"
+                f"{self.named}: {shared} of the probes to be asked were used to fit the correction, by their names; "
+                "measure on others (--limit a-b, a suite with other names), or with vlbias debias, which holds probes out"
             )
 
     def refuse_unfitted(self, trials: Iterable[Asked]) -> None:
