@@ -53,6 +53,8 @@ def test_the_contrast_that_was_largest_on_fitting_items_stands_first_with_both_i
     assert first["before [95 %]"] == "+30.0 [+25.0, +35.0]" and first["after [95 %]"] == "−30.0 [−35.0, −25.0]"
     assert first["change [95 %]"] == "−60.0 [−64.0, −56.0]" and first["p, Holm"] == "< 0.001"
     assert len(lines) == 2 * 2 * 2
+    _, *leading = _arm_maps.table(proof, leading=True)
+    assert leading == [line for line in lines if line[-1] == "yes"] and len(leading) == 2 * 2
 
 
 def test_programs_get_every_contrast_before_after_and_changed(proof: Proof, tmp_path) -> None:

@@ -41,7 +41,7 @@ def command(
         paths = corrections.write(proof, folder=folder / "debias")
         paths += scoring.write(scoring.report(folder), folder=folder, writers=("html",))
         rows, notes = [*corrections.rows(proof), *arm_maps.rows(proof)], corrections.notes(proof)
-        tables = [found for found in (corrections.table(proof), arm_maps.table(proof)) if found]
+        tables = [found for found in (corrections.table(proof), arm_maps.table(proof, leading=True)) if found]
     else:
         others = [Path(name.strip()) for name in transfer.split(",") if name.strip()]
         found = carry_over([folder, *others], method, **given)

@@ -26,15 +26,16 @@ class Shown:
     figures: Sequence[tuple[str, Markup, int]]
 
 
-def table(proof: Proof) -> list[tuple[str, ...]]:
+def table(proof: Proof, *, leading: bool = False) -> list[tuple[str, ...]]:
     """The header and one line per method, way of asking and contrast; empty where nothing has cells.
 
-    The contrast that was largest on the fitting items stands first.
+    The contrast that was largest on the fitting items stands first; with `leading` it stands alone where there is one.
     """
     lines = [
         _line(method, one, side)
         for method, one in _each(proof)
         for side in sorted(one.changes, key=lambda side: side != one.planned)
+        if side == one.planned or one.planned is None or not leading
     ]
     return [COLUMNS, *lines] if lines else []
 
