@@ -61,7 +61,7 @@ class Saved:
         if shared:
             raise NotApplicable(
                 f"{self.named}: {shared} of the probes to be asked were used to fit the correction, by their names; "
-                "measure on others (--limit a-b, a suite with other names), or with vlbias debias, which holds probes out"
+                "measure on others (--limit a-b, a suite of other names), or with vlbias debias, which holds some out"
             )
 
     def refuse_unfitted(self, trials: Iterable[Asked]) -> None:
