@@ -192,6 +192,17 @@ def test_placements_that_have_no_number_over_all_are_told_by_their_p_values_and_
     assert "No effect of order could be measured." in html.page(nothing)
 
 
+def test_the_verdict_of_a_conflict_says_one_test_once(empty):
+    null = Reference(mean=0.0, low=-9.0, high=9.0, p_value=0.002, method="m")
+    names = ("index", "head", "neighbour", "head_both_orders", "neighbour_both_orders", "distance_slope")
+    found = [
+        Estimate(metric=f"preference_{name}", value=20.0 + k, unit="points", n=60, reference=null)
+        for k, name in enumerate(names)
+    ]
+    said = paragraph(replace(empty, estimates=found))
+    assert said.count("p = 0.002") == 2 and "head over the neighbour: +20.0" in said and "of distance: +25.0" in said
+
+
 def test_what_failed_at_a_placement_is_told_by_the_name_of_the_placement(empty):
     rows = [
         replace(o, asked=replace(o.asked, slot=k, factors=(("placement", name),)))

@@ -22,6 +22,13 @@ from vlbias.reports._reading import (
 from vlbias.reports._text import model_name
 
 MOST_SAID = 3
+# Shares whose test is that of the index, which is said.
+OF_THE_INDEX = (
+    "preference_head",
+    "preference_neighbour",
+    "preference_head_both_orders",
+    "preference_neighbour_both_orders",
+)
 SHAPES = {
     "none": "the ends, the middle and the slope are shown to differ by less than 5 points",
     "head": "answers are best when the evidence stands at the head, far from the question",
@@ -41,6 +48,7 @@ def sentences(report: Report) -> list[str]:
         found = spatial.sentences(report)
     else:
         tested = [e for e in of_order(report) if e.reference is not None and e.reference.p_value is not None]
+        tested = [e for e in tested if e.metric not in OF_THE_INDEX]
         shown = spatial.leading(report) or tested
         found = [_tested(e) for e in shown[:MOST_SAID]] or ["No effect of order could be measured."]
     return [s for s in [_asked(report), *found, _failed(report), _limits(report)] if s]
