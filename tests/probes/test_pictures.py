@@ -147,3 +147,16 @@ def test_a_suite_of_images_without_words_of_its_own_is_not_called_a_video(kind, 
     style = Style(style=suite.prompt.style, instruction=suite.prompt.instruction)
     words = "".join(part.text or "" for part in prompt(trial, {}, style).parts)
     assert words.startswith("Look at what is shown and answer") and "video" not in words
+
+
+@pytest.mark.parametrize("kind", ["grid", "needle"])
+def test_nothing_stands_beside_a_picture_whose_words_could_mean_it(kind, folder):
+    lines = [json.loads(line) for line in (folder / "p.jsonl").read_text().splitlines()]
+    lines[0]["caption"], lines[1]["caption"] = "a dog", "a dog on grass"
+    (folder / "p.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    module, suite = suite_of(kind)
+    for probe in module.probes(suite, folder=folder):
+        segments = (probe.evidence, *probe.backgrounds)
+        shown = {Path(p.path).stem for s in segments for p in s.scenes[0].pictures}
+        if probe.cluster_id in ("c0", "c1"):
+            assert not {"0", "1"} <= shown

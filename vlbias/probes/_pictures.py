@@ -178,7 +178,7 @@ def drawn_things(n: int, *, rng: np.random.Generator) -> list[Thing]:
 
 
 def others(thing: Thing, things: Sequence[Thing], *, n: int, rng: np.random.Generator) -> list[Thing]:
-    """`n` things of other clusters, which share neither a drawn shape nor a drawn colour with it, nor its caption."""
+    """`n` things of other clusters that share no drawn shape or colour with it, and whose words are told apart."""
     fit = [t for t in things if t.cluster_id != thing.cluster_id and not _alike(t, thing)]
     if len(fit) < n:
         raise BadSuite(f"{thing.name}: found {len(fit)} others to stand beside it; {n} are needed; add more pictures")
@@ -203,7 +203,7 @@ def _same(things: Sequence[Thing]) -> Iterator[str]:
 def _alike(one: Thing, other: Thing) -> bool:
     if one.look and other.look:
         return one.look[0] == other.look[0] or one.look[1] == other.look[1]
-    return one.caption == other.caption
+    return not apart(one.caption, other.caption)
 
 
 def _thing(item: PictureItem, file: Path) -> Thing:

@@ -18,7 +18,7 @@ from vlbias.errors import BadSuite
 from vlbias.probes._cells import Grid, hung, hung_px, need_pixels, still
 from vlbias.probes._choices import ImageSuite, OneSource, Pixels, need_once
 from vlbias.probes._order_suites import chosen_slots
-from vlbias.probes._pictures import DrawnThings, Pictures, Thing, drawn_things, read_pictures
+from vlbias.probes._pictures import DrawnThings, Pictures, Thing, apart, drawn_things, read_pictures
 from vlbias.probes._soundness import refuse, twice
 from vlbias.probes._world import COLOURS, SHAPES
 from vlbias.records import Probe, Scene, Segment, Trial
@@ -155,10 +155,12 @@ def _stitched(probe: Probe, name: str, slot: int, image: int, suite: Suite) -> S
 
 def _asked(thing: Thing, things: Sequence[Thing], suite: Suite, *, rng: np.random.Generator) -> list[Probe]:
     """The probes of one thing; all have the same things around it, and `there-no` another thing in its place."""
-    rest = [t for t in things if t.cluster_id != thing.cluster_id]
+    rest = [t for t in things if t.cluster_id != thing.cluster_id and apart(t.caption, thing.caption)]
     chosen = [rest[int(k)] for k in rng.permutation(len(rest))[: suite.segments]]
     if len(chosen) < suite.segments:
-        raise BadSuite(f"{thing.name}: found {len(chosen)} things of other clusters; {suite.segments} are needed")
+        raise BadSuite(
+            f"{thing.name}: found {len(chosen)} things of other clusters and words; {suite.segments} are needed"
+        )
     alone, foil, *around = (
         Segment(segment_id=f"{thing.name}/{one.name}", kind="image", scenes=(_cell(one, suite, rng=rng),))
         for one in (thing, *chosen)
