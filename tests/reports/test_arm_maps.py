@@ -72,7 +72,7 @@ def test_the_page_shows_the_map_before_beside_each_arm_in_one_scale_and_folds_ot
     assert page.count('id="arm0-') >= 3 and "<b>mirror" not in page
     front, _, rest = page.partition("The same for 1 more way of asking")
     assert "before: Right answers, by cell, Presence, 1x2" in front and "Presence, 2x1" in rest
-    assert "sides that differ most on the fitting items" in rest
+    assert "sides that differ most on the fitting items" in rest and "dashed before, solid after" not in page
     shown = _arm_maps.figures(proof)[0]
     assert [caption for caption, _, _ in shown.figures] == ["before", *(_arm_maps.clean(arm, 60) for arm in ARMS)]
 

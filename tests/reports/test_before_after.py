@@ -85,3 +85,18 @@ def test_no_method_is_praised_where_none_keeps_accuracy(proof: Proof) -> None:
     found = panel(replace(proof, methods=proof.methods[1:]))
     assert found is not None
     assert found.lead.startswith("No method takes a gap away without losing accuracy.")
+
+
+def test_a_gap_that_does_not_change_significantly_is_not_said_to_be_taken_away(proof: Proof) -> None:
+    pine = proof.methods[0]
+    unsure = replace(pine.changes["gap"], p_adjusted=0.05)
+    found = panel(replace(proof, methods=(replace(pine, changes={**pine.changes, "gap": unsure}),)))
+    assert found is not None and found.lead.startswith("No method takes a gap away without losing accuracy.")
+
+
+def test_without_a_gap_no_method_is_said_to_have_failed(proof: Proof) -> None:
+    lost = replace(proof, methods=tuple(replace(m, reduction=None) for m in proof.methods))
+    found = panel(lost)
+    assert found is not None and found.lead.startswith("These probes show no gap between slots that a method could")
+    one = panel(replace(proof, methods=(replace(proof.methods[0], reduction=None), proof.methods[1])))
+    assert one is not None and "show no gap" not in one.lead

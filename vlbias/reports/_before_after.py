@@ -35,9 +35,10 @@ class Panel:
 
 
 def panel(proof: Proof | None) -> Panel | None:
-    """The panel of a proof; None where no correction was tried."""
+    """The panel of a proof, None where no correction was tried; maps take the place of curves over slots."""
     if proof is None:
         return None
+    maps = arm_maps.figures(proof)
     return Panel(
         lead=_lead(proof),
         axis=f"Accuracy by {proof.position}",
@@ -45,9 +46,9 @@ def panel(proof: Proof | None) -> Panel | None:
         notes=corrections.notes(proof),
         figures=[
             _curves(m, name=f"correction{k}", position=proof.position)
-            for k, m in enumerate(proof.methods[:MOST_CURVES])
+            for k, m in enumerate(() if maps else proof.methods[:MOST_CURVES])
         ],
-        maps=arm_maps.figures(proof),
+        maps=maps,
         maps_table=arm_maps.table(proof),
     )
 
@@ -56,7 +57,9 @@ def _lead(proof: Proof) -> str:
     """What the best method does, and on how many probes that is measured."""
     first, best = proof.methods[0], proof.best
     where = f"Measured on {first.n} held-out probes of {first.clusters} source clips; no method was fitted on them."
-    if best is None or best.reduction is None:
+    if all(m.reduction is None for m in proof.methods):
+        return f"These probes show no gap between {proof.position}s that a method could take away. {where}"
+    if best is None or best.reduction is None or best.changes["gap"].p_adjusted >= 0.05:
         return f"No method takes a gap away without losing accuracy. {where}"
     gap, accuracy = best.changes["gap"], best.changes["accuracy"]
     return (
