@@ -278,6 +278,8 @@ def test_a_preference_for_places_is_found_where_options_are_listed_without_label
     debiasing.debias(tmp_path / "run", "pride", fit_share=0.5)
     prior = corrections.load(tmp_path / "run" / "debias" / "pride.json").correction.to_json()["prior"]
     assert len(prior) == 5 and np.abs(np.array(list(prior.values())) - np.array([4, 1, 1, 1]) / 7).max() < 1e-6
+    with pytest.raises(NotApplicable, match="bold: not applicable: options without labels"):
+        debiasing.debias(tmp_path / "run", "bold", fit_share=0.5)
 
 
 def test_a_changed_model_is_noticed_before_it_is_measured(run: Path) -> None:

@@ -74,6 +74,7 @@ def setting(run: RunInfo, outcomes: Sequence[Outcome], parts: Split) -> Setting:
         generates=run.identity.adapter != "imported",
         answer_is_segment=any(("asks", "index") in a.asked.factors for a in found),
         options_shown=options_shown(_style(run), adapter=run.identity.adapter),
+        options_named=_style(run) != "listed" and not any(("labels", "none") in a.asked.factors for a in found),
     )
 
 

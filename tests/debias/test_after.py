@@ -105,6 +105,14 @@ def test_weights_of_attacks_leave_a_prior_alone_that_all_agree_on(ask: Any, prio
     assert np.abs(np.array(correction.prior["4 options"]) - ONE).max() < 1e-6
 
 
+def test_the_attack_that_was_not_answered_is_named(ask: Any, prior_model: Any) -> None:
+    method = rooms.find("debias", "bold").load()
+    answers = ask(prior_model(lambda _: ONE), probes=range(8), method=method, slots=(0, 2))
+    kept = [a for a in answers if mark(a.asked) != "content_free:options"]
+    with pytest.raises(NotApplicable, match="bold: not applicable: the attack on options has no answer"):
+        method.fit(kept, rng=np.random.default_rng(0))
+
+
 def test_fitted_weights_drop_an_attack_that_misleads(ask: Any, prior_model: Any, write: Any, answered: Any) -> None:
     method = rooms.find("debias", "bold").load(weights="fitted", per_slot=False)
     answers = ask(prior_model(lambda _: ONE), probes=range(80), method=method, slots=(0,))

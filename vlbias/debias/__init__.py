@@ -36,7 +36,8 @@ class Setting:
     where it is known: the cells of an image are many slots of one segment. `n_fit` counts the probes to fit on; None
     when nothing is fitted. `asks_model` says whether the model is at hand and can be asked more; `generates` whether it
     can write; `frames` whether it sees pixels; `answer_is_segment` whether the options name places in the order;
-    `options_shown` whether the prompt displays the options (style letters) or only scores them (cloze).
+    `options_shown` whether the prompt displays the options (style letters, listed) or only scores them (cloze), and
+    `options_named` whether letters or other labels name them there.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Setting:
     frames: bool = True
     answer_is_segment: bool = False
     options_shown: bool = True
+    options_named: bool = True
 
 
 class Reorder(Protocol):

@@ -57,6 +57,11 @@ class Bold:
                 "bold: not applicable: there are options that are the segments themselves, so their texts cannot be "
                 "taken away; use pride, or a suite with asks: [content]"
             )
+        if not setting.options_named:
+            raise NotApplicable(
+                "bold: not applicable: options without labels are told apart by their texts alone, so these cannot be "
+                "taken away; use pride, or --prompt_style letters"
+            )
 
     def asks(self, prompt: Prompt, *, write: Write, rng: np.random.Generator) -> list[Prompt]:
         """The three attacks on the trial."""
@@ -66,12 +71,11 @@ class Bold:
     def fit(self, answers: Sequence[Answer], *, rng: np.random.Generator) -> PriorCorrection:
         """The weighted prior of each cell. Attacks that gave no answer in a cell are an error."""
         attacks = [self._attack(answers, name) for name in ATTACKS]
-        cells = sorted(set.intersection(*(set(found) for found in attacks)))
+        cells = sorted(set.union(*(set(found) for found in attacks)))
         lacking = [word for word, found in zip(ATTACKS.values(), attacks) if not cells or set(found) != set(cells)]
         if lacking:
             raise NotApplicable(
-                f"bold: not applicable: the attack on {' and '.join(lacking)} has no answer in some slot; options told "
-                "apart by their texts alone (prompt style listed) cannot lose them: use style letters, or pride"
+                f"bold: not applicable: the attack on {' and '.join(lacking)} has no answer in some slot; use pride"
             )
         stacked = {name: np.stack([found[name] for found in attacks]) for name in cells}
         weights_A = self._weights(stacked, plain(answers), rng) if self.fitted else np.full(3, 1 / 3)
