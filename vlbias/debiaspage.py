@@ -45,7 +45,8 @@ def page(found: Sequence[Effect], logs: Sequence[Log], *, rows: Sequence[Row], n
         f"Written by `vlbias debiascheck --seeds {n_seeds}`; never by hand. Every method goes through the loop of "
         "`vlbias debias` on simulated observers that read the pixels and words of the prompts that a method makes: "
         f"{CLIPS} source clips of two probes, 4 slots, 4 options, 40 % of the clips to fit on. Methods inside the "
-        "model need a real one and are not simulated.",
+        "model need a real one and are not simulated. Whether what is fitted carries over to another length, "
+        "surrounding, wording or model: [transfer.md](transfer.md).",
         "",
         "## An observer without a bias",
         "",
