@@ -1,6 +1,7 @@
 """Ablations inside each image as arms of every probe over places: a tiny random model of the real architecture."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from vlbias import debiasing
 from vlbias.answers import Answer
+from vlbias.athand import at_hand, replayed
 from vlbias.config import RunConfig
+from vlbias.errors import ConfigChanged
 from vlbias.estimates import Proof
 from vlbias.plan import plan
 from vlbias.session import ask
-from vlbias.store import read
+from vlbias.store import read, read_run
 
 BOTH = "within_image:positions=reversed:sight=bidirectional"
 SLUG = "within_image_positions_reversed_sight_bidirectional"
@@ -103,17 +106,18 @@ SUITES = {
 }
 
 
-def asked(folder: Path, tmp_path: Path, kind: str, **more: Any) -> Path:
-    """A run of a small suite of a kind."""
+def asked(folder: Path, tmp_path: Path, kind: str, *, debias: str | None = None, **more: Any) -> Path:
+    """A run of a small suite of a kind, plainly or through a correction."""
     letters = "" if kind in ("canvas", "detection") else "prompt: {style: letters, instruction: Look.}\n"
     head = f"name: tiny\nkind: {kind}\nversion: 1\ndescription: x\nlicence: x\n{letters}"
     (tmp_path / "tiny.yaml").write_text(head + SUITES[kind] + "\n")
     given = {"pretrained": str(folder), "dtype": "float32", "sharing": "off", **more}
-    one = RunConfig(tasks="tiny", model="hf", model_args=given, batch_size=4)
+    one = RunConfig(tasks="tiny", model="hf", model_args=given, batch_size=4, debias=debias)
+    name = "run" if debias is None else "debiased"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLBIAS_CACHE_DIR", str(tmp_path / "cache"))
-        ask(one, plan(one, include=[tmp_path]), folder=tmp_path / "run")
-    return tmp_path / "run"
+        ask(one, plan(one, include=[tmp_path]), folder=tmp_path / name)
+    return tmp_path / name
 
 
 def debiased(run: Path, methods: str) -> Proof:
@@ -180,3 +184,27 @@ def fitted(run: Path, proof: Proof) -> set[str]:
     found = {row.asked.cluster_id for row in read(run).outcomes} - held_out
     assert len(found) == proof.n_fit_clusters
     return found
+
+
+def test_a_run_through_an_arm_gives_the_rows_that_the_loop_measures_and_says_what_was_in_the_model(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = asked(folder, tmp_path, "canvas")
+    debiased(run, BOTH)
+    through = asked(folder, tmp_path, "canvas", debias=BOTH)
+    rows = {row.asked.trial_id: row.logprobs for row in read(through).outcomes}
+    measured = read(run / "debias" / SLUG).outcomes
+    assert measured and all(rows[row.asked.trial_id] == pytest.approx(row.logprobs, abs=1e-4) for row in measured)
+    assert read_run(through).identity.attention == "sdpa+within_image(reversed,bidirectional)"
+
+
+def test_a_model_that_boxes_another_place_than_the_stored_one_is_refused(writer_of_boxes: Path, tmp_path: Path) -> None:
+    run = asked(writer_of_boxes, tmp_path, "detection", box_format="qwen2_vl")
+    rows = [replace(row, box_xyxy=(0.5, 0.3, 0.95, 0.8)) for row in read(run).outcomes]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLBIAS_CACHE_DIR", str(tmp_path / "cache"))
+        with (
+            at_hand(read_run(run), include=[tmp_path]) as hand,
+            pytest.raises(ConfigChanged, match="does not give the stored answer any more"),
+        ):
+            replayed(hand, rows)

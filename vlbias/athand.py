@@ -24,6 +24,7 @@ from vlbias.run import Asking, ask
 
 TIMED_BATCHES = 2
 TOLERANCE = 0.05
+MOVED = 1e-3  # sides of the image
 T = TypeVar("T")
 
 
@@ -126,8 +127,16 @@ def observed(hand: AtHand | None, method: Any, rows: Rows) -> Rows:
 
 def _apart(old: Answer, new: Answer) -> bool:
     if old.logprobs is None or new.logprobs is None:
-        return old.chosen != new.chosen
+        pairs = ((old.box_xyxy, new.box_xyxy), (old.point_xy, new.point_xy))
+        return old.chosen != new.chosen or any(_moved(a, b) for a, b in pairs)
     return max(abs(a - b) for a, b in zip(old.logprobs, new.logprobs)) > TOLERANCE
+
+
+def _moved(old: tuple[float, ...] | None, new: tuple[float, ...] | None) -> bool:
+    """Whether a place is another one, beyond rounding."""
+    if old is None or new is None:
+        return old is not new
+    return max(abs(a - b) for a, b in zip(old, new, strict=True)) > MOVED
 
 
 def _asking(made: Plan, model: Any, reader: Any, one: config.RunConfig) -> Asking:

@@ -73,13 +73,13 @@ def ask(
                 through=through,
             )
             earlier = known.verification if (known := kept_run(folder)) else None
-            info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard)
+            info = describe(plan, described, suite, asked.identity, folder=folder, command=command, heard=heard)
             info = replace(info, verification=earlier)
             write_run(folder, info)
             with _proven(folder, info, checked, before=earlier):
                 spent = ask_all(plan, asking, store, retry_failed=retry_failed, tell=tell)
         append_session(folder, session(spent, started=started, shard=shard))
-    info = describe(plan, described, suite, model.identity, folder=folder, command=command, heard=heard, finished=now())
+    info = describe(plan, described, suite, asked.identity, folder=folder, command=command, heard=heard, finished=now())
     if checked:
         told = verification(checked, before=earlier)
         say(said(told))
