@@ -124,7 +124,7 @@ def test_of_runs_over_orders_of_options_the_places_of_the_right_option_are_compa
     rows = {row["name"]: row["value"] for row in shown.rows(found)}
     assert rows["pride_from_alike_to_one_rstd_after"] < 0.3 * rows["pride_from_alike_to_one_rstd_before"]
     assert shown.notes(found)[0].startswith("bias vector: probability of the right option at each option place")
-    with pytest.raises(BadInput, match="one over 4 option places, short over slots"):
+    with pytest.raises(BadInput, match="of one over 4 option places, of short over slots"):
         transfer([made[0], runs["short"]], "pride")
 
 
@@ -140,6 +140,28 @@ def test_the_command_shows_both_tables_and_writes_them(runs: dict[str, Path], ca
     text = (runs["one"] / "transfer" / "transfer.md").read_text()
     assert "| one | short | 4 |" in text and "Spearman" in text
     assert (runs["one"] / "transfer" / "bias_vectors.png").stat().st_size > 5000
+
+
+def seen(folder: Path, name: str, tasks: str, **arguments: Any) -> Path:
+    """A scripted run about images."""
+    given: Any = {"tasks": tasks, "model": "scripted", "model_args": {"scores": "graded"}, "batch_size": 100}
+    one = RunConfig(**given, **arguments)
+    ask(one, plan(one), folder=folder / name)
+    return folder / name
+
+
+def test_cells_of_other_grids_are_not_compared_by_their_number(tmp_path: Path) -> None:
+    runs = [seen(tmp_path, "small", "grid-choice", limit="8"), seen(tmp_path, "large", "grid-12x12", limit="8")]
+    with pytest.raises(BadInput, match="of small over 9 cells, of large over 144 cells"):
+        transfer(runs, "temperature_per_slot")
+
+
+def test_of_runs_about_relations_sides_are_compared(tmp_path: Path) -> None:
+    runs = [seen(tmp_path, name, "relations", limit="400", seed=k) for k, name in enumerate("ab")]
+    found = transfer(runs, "temperature_per_slot", fit_share=0.4)
+    assert found.position == "side" and "left" in found.place_names
+    assert {len(points) for points in found.vectors.values()} == {len(found.place_names)}
+    assert found.outcome == "accuracy" and "(1 " in shown.notes(found)[0]
 
 
 @pytest.mark.parametrize(

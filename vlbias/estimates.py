@@ -284,7 +284,7 @@ class Transfer:
     """Whether a bias, and what corrects it, carries over between runs.
 
     `vectors` are bias vectors in points; `models` names the model of each run, other models by other names. `position`
-    is what vectors and gaps run over: the slot of the evidence, or the place at which the right option is displayed.
+    and `place_names` are what vectors and gaps run over, as of a `Proof`.
     """
 
     runs: tuple[str, ...]
@@ -295,4 +295,5 @@ class Transfer:
     likenesses: tuple[Likeness, ...]
     carried: tuple[Carried, ...]
     models: Mapping[str, str]
-    position: Literal["slot", "option place"] = "slot"
+    position: Literal["slot", "option place", "side", "turn"] = "slot"
+    place_names: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from vlbias.debiasing import Split, setting, split
 from vlbias.errors import BadInput, NotApplicable
 from vlbias.estimates import Carried, RunInfo, Transfer
 from vlbias.likeness import curve, likeness, vector
-from vlbias.proof import at_places, by_place, gap_weights, prove
+from vlbias.proof import Places, gap_weights, places, prove
 from vlbias.store import read, read_run
 from vlbias.tryout import fitted, needs_model
 
@@ -30,16 +30,22 @@ Fits = dict[str, Correction | NotApplicable]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Run:
-    """A finished run with its rows; with one slot and several orders of options, places of the right one are seen."""
+    """A finished run with its rows, and what its bias goes over."""
 
     name: str
     info: RunInfo
     outcomes: Rows
-    by_place: bool
+    places: Places
 
-    def seen(self, rows: Rows) -> Rows:
-        """The rows with what bias is measured over as their slot."""
-        return at_places(rows) if self.by_place else rows
+    @property
+    def over(self) -> str:
+        """What the bias goes over, in words: only slots in an order can be compared at other numbers of them."""
+        cells = any("grid" in dict(one.asked.factors) for one in self.outcomes)
+        if self.places.position == "slot" and not cells:
+            return "slots"
+        named = f" ({', '.join(self.places.names)})" if self.places.names else ""
+        n_slots = slots(self.places.seen(self.outcomes))
+        return f"{n_slots} {'cell' if cells else self.places.position}s{named}"
 
 
 def transfer(
@@ -56,7 +62,7 @@ def transfer(
     A source clip is fitted on in all runs or in none, so that no run is corrected by what was learned on its own
     held-out clips. A correction for other slots is stretched by relative place. What was fitted on the run itself
     stands beside what was fitted elsewhere, paired on the same held-out probes, Holm over all of them. Where there is
-    one slot and the options stand in several orders, places of the right option are compared. Errors: NotApplicable
+    one slot, places of the right option are compared, or sides or turns, as `proof.places` says. Errors: NotApplicable
     where no method is fitted, BadInput for runs that cannot be put side by side.
     """
     runs = [_read(folder) for folder in folders]
@@ -69,8 +75,9 @@ def transfer(
     rng = np.random.default_rng([start, 3])
     rows = [o for run in runs for o in run.outcomes]
     parts = split(rows, fit_share=fit_share, rng=np.random.default_rng([start, 1]))
-    by_probability = all(o.logprobs is not None for o in rows if isinstance(o, Answer))
-    curves = [curve(run.name, run.seen(run.outcomes), by_probability=by_probability) for run in runs]
+    seen = {run.name: run.places.seen(run.outcomes) for run in runs}
+    by_probability = all(o.logprobs is not None for found in seen.values() for o in found if isinstance(o, Answer))
+    curves = [curve(name, found, by_probability=by_probability) for name, found in seen.items()]
     fits = {run.name: _fits(run, chosen, parts=parts, seed=start, include=include, say=say) for run in runs}
     return Transfer(
         runs=tuple(names),
@@ -81,7 +88,8 @@ def transfer(
         likenesses=tuple(likeness(a, b, rng=rng) for a, b in combinations(curves, 2)),
         carried=tuple(one for run in runs for one in _applied(run, fits, chosen, parts=parts, rng=rng)),
         models={run.name: f"{model_name(run.info.identity)} {model_sha256(run.info.identity)[:8]}" for run in runs},
-        position="option place" if runs[0].by_place else "slot",
+        position=runs[0].places.position,
+        place_names=runs[0].places.names,
     )
 
 
@@ -90,18 +98,14 @@ def _read(folder: Path) -> _Run:
     if info.config.get("debias") is not None:
         raise BadInput(f"{folder}: was run with --debias; give the run without it")
     outcomes = [o for o in read(folder).outcomes if not isinstance(o, Tally)]
-    return _Run(name=info.run_name, info=info, outcomes=outcomes, by_place=by_place(outcomes))
+    return _Run(name=info.run_name, info=info, outcomes=outcomes, places=places(outcomes))
 
 
 def _refuse_unlike(runs: Sequence[_Run]) -> None:
-    """Raises BadInput for runs that differ in what their bias runs over, or in how many options have a place."""
-    over = {run.name: slots(run.seen(run.outcomes)) if run.by_place else None for run in runs}
-    if len(set(over.values())) > 1:
-        told = ", ".join(
-            f"{name} over slots" if count is None else f"{name} over {count} option places"
-            for name, count in over.items()
-        )
-        raise BadInput(f"transfer: bias runs {told}; give runs over slots, or runs over equally many option places")
+    """Raises BadInput for runs whose bias goes over other things, as slots and places of options."""
+    if len({run.over for run in runs}) > 1:
+        told = ", ".join(f"of {run.name} over {run.over}" for run in runs)
+        raise BadInput(f"transfer: the bias {told}; give runs in which it goes over the same")
 
 
 def _fittable(methods: str) -> list[Arm]:
@@ -162,9 +166,9 @@ def _applied(
             out.append(one)
     if not rows:
         return out
-    fitting = run.seen(parts.fitting(run.outcomes))
-    seen = {name: run.seen(corrected) for name, corrected in rows.items()}
-    proofs = prove(run.seen(held_out), seen, gap_P=gap_weights(fitting, n_slots=slots(fitting)), rng=rng)
+    fitting = run.places.seen(parts.fitting(run.outcomes))
+    seen = {name: run.places.seen(corrected) for name, corrected in rows.items()}
+    proofs = prove(run.places.seen(held_out), seen, gap_P=gap_weights(fitting, n_slots=slots(fitting)), rng=rng)
     told = {name: replace(proof, shape="after") for name, proof in proofs.items()}
     return [replace(one, proof=told.get(f"{one.method} from {one.fitted_on}")) for one in out]
 

@@ -80,7 +80,7 @@ def notes(found: Transfer) -> list[str]:
     """What must be known to read the tables."""
     by_slot = found.position == "slot"
     out = [
-        f"bias vector: {found.outcome} at each {found.position} less the mean of all"
+        f"bias vector: {found.outcome} at each {found.position}{_named(found)} less the mean of all"
         + ("; runs of different numbers of slots are compared at as many places as the shorter has" * by_slot),
         "correlations: a run on one half of the source clips with the other run on the other half, mean over random "
         "halvings; ceiling: what two runs of one true vector would reach; interval: jackknife over groups of clips; "
@@ -97,6 +97,11 @@ def notes(found: Transfer) -> list[str]:
             "correction of another model"
         )
     return out + _refused(found)
+
+
+def _named(found: Transfer) -> str:
+    names = ", ".join(f"{k} {clean(name, 30)}" for k, name in enumerate(found.place_names, start=1))
+    return f" ({names})" if names else ""
 
 
 def _refused(found: Transfer) -> list[str]:
@@ -135,7 +140,7 @@ def curves(found: Transfer) -> Figure:
     else:
         n_places = max(map(len, found.vectors.values()))
         axes.set_xticks([k / (n_places - 1) for k in range(n_places)], [str(k + 1) for k in range(n_places)])
-        axes.set_xlabel("place of the right option", fontsize=8)
+        axes.set_xlabel(found.position, fontsize=8)
     axes.set_ylabel(f"{found.outcome}, points from the mean", fontsize=8)
     axes.legend(frameon=False, fontsize=8)
     return figure
