@@ -6,6 +6,7 @@ import pytest
 from vlbias import cellcheck
 from vlbias.cellcheck import Count, Job, Setting
 from vlbias.metrics import detection
+from vlbias.prompts import prompt
 
 
 def test_a_flat_detector_is_seldom_called_biased_and_its_precision_lies_in_its_intervals():
@@ -30,8 +31,9 @@ def test_a_planted_pattern_is_named(kind, items, planted):
 
 
 def test_what_a_detector_does_not_find_has_no_box_and_what_it_finds_has_a_score():
-    asked = Setting(kind="detector", side=3, items=24).plan
-    words = cellcheck.answers(asked, planted="none", graded=False, seed=1)
+    asked = cellcheck.planned(Setting(kind="detector", side=3, items=24))
+    shown = [prompt(trial, {}, asked.style) for trial in asked.trials]
+    words = cellcheck.answers(shown, planted="none", graded=False, seed=1)
     boxes = [cellcheck.as_detector(one, rng=np.random.default_rng(k)) for k, one in enumerate(words)]
     found = [bool(one.detections) for one in boxes]
     assert 0.5 < np.mean(found) < 0.7

@@ -87,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "groundtruth_page": SPEECH | {"groundtruth"},
     "validity": {"selfcheck", "power", "metrics"},
     "recovery": SPEECH | {"rooms", "config", "plan", "prompts", "selfcheck", "metrics"},
-    "cellcheck": SPEECH | {"rooms", "config", "plan", "prompts", "run", "selfcheck"},
+    "cellcheck": SPEECH | {"rooms", "config", "places", "plan", "prompts", "run", "selfcheck"},
     "order_page": SPEECH | {"scoring", "recovery", "reports"},
     "commands": SPEECH
     | {"rooms", "job", "scoring", "listing", "display", "power", "selfcheck", "validity", "fingerprint", "audit"}

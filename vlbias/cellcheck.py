@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,17 @@ from vlbias import rooms
 from vlbias.answers import Answer, Outcome
 from vlbias.config import RunConfig
 from vlbias.estimates import Estimate
+from vlbias.places import FEWEST_TOKENS, asked_place
 from vlbias.plan import Plan, plan
 from vlbias.prompts import prompt
-from vlbias.records import Detection
+from vlbias.records import Detection, Prompt
 from vlbias.run import row
 from vlbias.selfcheck import in_parallel
 
 PLANTED = ("centre", "bottom_right", "left", "checkerboard")
 METRICS: Mapping[str, tuple[str, ...]] = {
     "detection": ("detection",),
-    "detector": ("detection", "precision"),
+    "detector": ("detection",),
     "canvas": ("canvas",),
     "needle": ("needle",),
 }
@@ -51,13 +53,6 @@ class Setting:
     def name(self) -> str:
         """What a table calls it."""
         return f"{self.kind}, {self.side} x {self.side}, {self.items} items"
-
-    @property
-    def plan(self) -> Plan:
-        """The trials."""
-        sides = {"side": self.side} if self.kind == "needle" else {"rows": self.side, "columns": self.side}
-        task = "detection" if self.kind == "detector" else self.kind
-        return plan(RunConfig(tasks=task, model="scripted", task_args={**sides, "items": self.items}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +113,27 @@ def counted(
     return [_together(counts) for counts in found.values()]
 
 
+@lru_cache(maxsize=1)
+def planned(setting: Setting) -> Plan:
+    """The trials of a setting; kept, because all jobs of a setting follow one another."""
+    sides = {"side": setting.side} if setting.kind == "needle" else {"rows": setting.side, "columns": setting.side}
+    task = "detection" if setting.kind == "detector" else setting.kind
+    return plan(RunConfig(tasks=task, model="scripted", task_args={**sides, "items": setting.items}))
+
+
 def count(job: Job) -> Count:
     """What is said of the models of a job."""
-    asked, kind = job.setting.plan, job.setting.kind
+    kind, asked = job.setting.kind, planned(job.setting)
+    shown = [prompt(trial, {}, asked.style) for trial in asked.trials]
+    # Only without a pattern is the true precision known.
+    metrics = (*METRICS[kind], *(("precision",) if kind == "detector" and job.planted == "none" else ()))
     found: list[Count] = []
     for seed in range(job.first, job.first + job.n):
-        rows = answers(asked, planted=job.planted, graded=kind == "canvas", seed=seed)
+        rows = answers(shown, planted=job.planted, graded=kind == "canvas", seed=seed)
         if kind == "detector":
             rows = [as_detector(one, rng=np.random.default_rng([seed, k])) for k, one in enumerate(rows)]
         rng = np.random.default_rng(seed)
-        said = [e for name in METRICS[kind] for e in rooms.find("metrics", name).measure(rows, rng=rng)]
+        said = [e for name in metrics for e in rooms.find("metrics", name).measure(rows, rng=rng)]
         found.append(_of_one(job, said))
     return _together(found)
 
@@ -148,15 +154,14 @@ def _of_one(job: Job, said: Sequence[Estimate]) -> Count:
     )
 
 
-def answers(asked: Plan, *, planted: str, graded: bool, seed: int) -> list[Outcome]:
-    """The rows of a scripted model over a plan; items differ, and answers to one item have luck of their own."""
+def answers(shown: Sequence[Prompt], *, planted: str, graded: bool, seed: int) -> list[Outcome]:
+    """The rows of a scripted model; items differ, and answers to one item have luck of their own."""
     script: dict[str, Any] = {"accuracy": ACCURACY, "difficulty": SPREAD_OF_ITEMS, "seed": seed}
     script |= {"scores": "graded"} if graded else {}
     script |= {} if planted == "none" else {"spatial": planted, "effect": EFFECT}
     model = rooms.find("models", "scripted").load(**script)
-    shown = [prompt(trial, {}, asked.style) for trial in asked.trials]
-    places = "asks" in dict(asked.trials[0].factors)
-    given = model.generate(shown, max_new_tokens=64) if places else model.score(shown)
+    places = shown[0].trial is not None and asked_place(shown[0].trial) is not None
+    given = model.generate(shown, max_new_tokens=FEWEST_TOKENS) if places else model.score(shown)
     written_as = model.identity.box_format
     return [row(one, got, batch_size=1, box_format=written_as) for one, got in zip(shown, given, strict=True)]
 
