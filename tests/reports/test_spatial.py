@@ -6,6 +6,7 @@ import pytest
 
 from vlbias.estimates import Estimate, Reference
 from vlbias.reports import _maps, _spatial, card, html
+from vlbias.reports._reading import coordinates
 from vlbias.reports._verdict import paragraph
 
 TASK = "Presence, 3x3"
@@ -129,3 +130,18 @@ def test_on_a_canvas_the_label_is_most_probable_where_its_loss_is_least(report):
     assert (
         "Grey: the label is most probable in the pattern left (p = 0.003); the loss at the left less the right" in said
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "said"),
+    [
+        ("detection_accuracy_of_ring", "box, 3x3", "ring 3"),
+        ("detection_average_precision_50_of_column", "box, 3x3", "column 3"),
+        ("needle_accuracy_at", "image", "image 3"),
+        ("needle_said", "row", "row 3"),
+        ("rotation_accuracy_at", "turn", "180°"),
+        ("failure_rate", "all", "slot 3"),
+    ],
+)
+def test_a_number_of_a_zone_names_the_zone_and_not_a_slot(metric, task, said):
+    assert coordinates(estimate(metric, value=1.0, task=task, slot=2)) == said

@@ -164,7 +164,19 @@ def coordinates(estimate: Estimate) -> str:
     """Where an estimate stands, for people: its slot, another place or its cell, counted from 1."""
     if estimate.cell is not None:
         return "cell " + ", ".join(str(k + 1) for k in estimate.cell)
-    return "" if estimate.slot is None else f"{PLACES.get(estimate.metric, 'slot')} {estimate.slot + 1}"
+    if estimate.slot is None:
+        return ""
+    if estimate.metric == "rotation_accuracy_at":
+        return f"{90 * estimate.slot}°"
+    return f"{_place(estimate)} {estimate.slot + 1}"
+
+
+def _place(estimate: Estimate) -> str:
+    """What the slot of an estimate is, in one word."""
+    if estimate.metric in ("needle_accuracy_at", "needle_said"):
+        return clean(estimate.task, 20)
+    zone = estimate.metric.rpartition("_of_")[2]
+    return zone if zone in ("ring", "row", "column") else PLACES.get(estimate.metric, "slot")
 
 
 def title(metric: str) -> str:
