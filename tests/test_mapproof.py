@@ -8,7 +8,8 @@ import pytest
 
 from vlbias.answers import Answer, Asked, Audit, Failure
 from vlbias.mapproof import map_proofs
-from vlbias.proof import as_found, at_shown, places
+from vlbias.metrics._located import as_found
+from vlbias.proof import at_shown, places
 
 AUDIT = Audit(prompt_sha256="x", segments=(), segment_spans=(), n_tokens=1, n_frames=1, batch_size=1)
 SIDE = 3

@@ -9,13 +9,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from vlbias.answers import Answer, Asked, Failure, Outcome
+from vlbias.answers import Answer, Failure, Outcome
 from vlbias.errors import BadInput
 from vlbias.estimates import Change, Estimate, MethodProof
 from vlbias.metrics import flips
-from vlbias.metrics._blocks import Blocks, Floats, blocks, gold_points, right_points
+from vlbias.metrics._blocks import Blocks, Floats, blocks, gold_points, right_or_wrong, right_points
 from vlbias.metrics._blocks import rows as single
-from vlbias.metrics._located import asks_place, found_right
+from vlbias.metrics._located import as_found
 from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums, p_at_least, percentile
 
 METHOD = f"vanilla and corrected swapped within clusters, {PERMUTATIONS} draws; percentile bootstrap over clusters"
@@ -111,28 +111,8 @@ def at_shown(rows: Rows, factor: str, names: Sequence[str]) -> list[Answer | Fai
         if row.asked.gold is not None and told.get(factor) in names and "item" in told:
             one = f"{told['item']}/{told.get('form', '')}"
             asked = replace(row.asked, probe_id=one, slot=names.index(told[factor]), n_slots=len(names))
-            out.append(_right_or_wrong(row, asked, right=isinstance(row, Answer) and row.correct))
+            out.append(right_or_wrong(row, asked, right=isinstance(row, Answer) and row.correct))
     return out
-
-
-def as_found(rows: Rows) -> list[Answer | Failure]:
-    """The rows with right and wrong as options where a place was asked for: whether the thing was found there.
-
-    A box counts from an overlap of a half on, a point in the true box; what was not found counts as wrong.
-    """
-    return [
-        _right_or_wrong(row, row.asked, right=isinstance(row, Answer) and found_right(row))
-        if asks_place(row.asked)
-        else row
-        for row in rows
-    ]
-
-
-def _right_or_wrong(row: Answer | Failure, asked: Asked, *, right: bool) -> Answer | Failure:
-    asked = replace(asked, gold=0, n_options=2, option_order=(0, 1))
-    if isinstance(row, Failure):
-        return replace(row, asked=asked)
-    return replace(row, asked=asked, chosen=0 if right else 1, logprobs=None)
 
 
 def complete(rows: Rows) -> int:

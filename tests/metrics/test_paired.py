@@ -160,3 +160,23 @@ def test_runs_over_the_cells_of_an_image_are_compared_by_its_sides_and_not_by_he
     plain = run(np.random.default_rng(0), FLAT)
     again = paired.compare([(info("a"), plain), (info("b"), plain)], rng=np.random.default_rng(0))
     assert again.grid_rc is None and any("head" in d.estimate.metric for d in again.differences)
+
+
+def test_runs_that_answer_with_points_are_compared_by_what_they_find_and_by_the_sides_of_the_image():
+    def pointing(curve, seed):
+        out = []
+        for row in run(np.random.default_rng(seed), curve, probes=60):
+            left = row.asked.slot / 4
+            told = (("asks", "point"), ("cell", f"0,{row.asked.slot}"), ("grid", "1x4"), ("size_px", "80x20"),
+                    ("target", f"{left},0,{left + 0.25},1"))  # fmt: skip
+            place = (left + 0.1, 0.5) if row.chosen == 0 else None
+            bare = replace(row.asked, gold=None, n_options=0, option_order=(), factors=told)
+            out.append(replace(row, asked=bare, chosen=None, point_xy=place))
+        return out
+
+    runs = [(info("a"), pointing([0.9, 0.9, 0.3, 0.3], 1)), (info("b"), pointing([0.6] * 4, 2))]
+    found = by_metric(paired.compare(runs, rng=np.random.default_rng(0)))
+    sides = found["spatial_left_right", "a", "b"]
+    assert sides.estimate.low < 60 < sides.estimate.high and sides.p_value < 0.001
+    level = found["accuracy", "a", "b"]
+    assert level.estimate.low < 0 < level.estimate.high and level.second_value == pytest.approx(60, abs=8)

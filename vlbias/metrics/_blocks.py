@@ -78,6 +78,14 @@ def gold_points(answer: Answer) -> float | None:
     return None if nats is None else 100.0 * math.exp(nats)
 
 
+def right_or_wrong(row: Answer | Failure, asked: Asked, *, right: bool) -> Answer | Failure:
+    """The row of another question, as a choice between right and wrong; a failure stays one."""
+    asked = replace(asked, gold=0, n_options=2, option_order=(0, 1))
+    if isinstance(row, Failure):
+        return replace(row, asked=asked)
+    return replace(row, asked=asked, chosen=0 if right else 1, logprobs=None)
+
+
 def rows(outcomes: Sequence[Outcome]) -> list[Answer | Failure]:
     """The outcomes that belong to one trial: all but the imported counts and the repeats."""
     return [o for o in outcomes if not isinstance(o, Tally) and not o.asked.is_repeat]

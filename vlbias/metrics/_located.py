@@ -11,7 +11,7 @@ import numpy as np
 from vlbias.answers import Answer, Asked, Failure, Outcome
 from vlbias.errors import BadInput
 from vlbias.metrics import _detection
-from vlbias.metrics._blocks import Floats, rows
+from vlbias.metrics._blocks import Floats, right_or_wrong, rows
 from vlbias.metrics._cell_table import CellTable
 from vlbias.metrics._spatial_blocks import GridBlocks
 
@@ -99,6 +99,19 @@ def found_right(answer: Answer) -> bool:
     if told["asks"] == "point":
         return answer.point_xy is not None and bool(_detection.within(np.array([answer.point_xy]), target_14)[0])
     return answer.box_xyxy is not None and bool(_detection.iou(np.array([answer.box_xyxy]), target_14)[0] >= OVERLAP)
+
+
+def as_found(rows: Sequence[Answer | Failure]) -> list[Answer | Failure]:
+    """The rows with right and wrong as options where a place was asked for: whether the thing was found there.
+
+    A box counts from an overlap of a half on, a point in the true box; what was not found counts as wrong.
+    """
+    return [
+        right_or_wrong(row, row.asked, right=isinstance(row, Answer) and found_right(row))
+        if asks_place(row.asked)
+        else row
+        for row in rows
+    ]
 
 
 def located(outcomes: Sequence[Outcome]) -> Iterator[Located]:

@@ -14,6 +14,7 @@ from vlbias.answers import Answer, Failure, Outcome, Tally, slots
 from vlbias.errors import BadInput
 from vlbias.estimates import Comparison, Difference, Estimate, RunInfo
 from vlbias.metrics._blocks import Floats, blocks, by_task, cluster_sums, right_points, rows
+from vlbias.metrics._located import as_found
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._multiplicity import holm, named, over_tasks
 from vlbias.metrics._position_test import contrast_rows
@@ -60,11 +61,12 @@ def compare(runs: Sequence[Run], *, rng: np.random.Generator) -> Comparison:
 
     The test swaps the runs within clusters (a sign flip of the cluster's differences where the statistic is linear)
     and is two-sided. Intervals resample clusters. P-values are adjusted over the pairs of each metric (Holm 1979).
-    Where the slots are the cells of an image, its planned contrasts are compared in place of head and neighbour.
+    Where the slots are the cells of an image, its planned contrasts are compared in place of head and neighbour; where
+    places were asked for, whether things were found.
     Runs of different suites or numbers of slots raise BadInput.
     """
     n_slots = _checked(runs)
-    kept, cluster_ids, notes = _common([rows(outcomes) for _, outcomes in runs])
+    kept, cluster_ids, notes = _common([as_found(rows(outcomes)) for _, outcomes in runs])
     tables = [blocks(outcomes, right_points) for outcomes in kept]
     n_clusters = len(set(cluster_ids))
     if n_clusters < 2:
