@@ -1,6 +1,7 @@
 """The open_clip adapter on tiny random models: it scores captions, and nothing that is none."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from vlbias.config import RunConfig
 from vlbias.errors import ModelError
 from vlbias.models import _captions, clip
+from vlbias.plan import plan
 from vlbias.prompts import Style, prompt
 from vlbias.records import Fault, Frames, Probe, Segment, Trial
 
@@ -35,7 +38,7 @@ def folder(tmp_path_factory):
 def asked(options=("a red ring", "a blue star"), *, seed=0, n_frames=1):
     segment = Segment(segment_id="i", kind="image", path="i.png")
     probe = Probe(probe_id="p", task="t", question="Which?", options=options, gold=0, evidence=segment, backgrounds=(),
-                  cluster_id="c")  # fmt: skip
+                  cluster_id="c", thing=options[0])  # fmt: skip
     trial = Trial(trial_id="t", probe=probe, slot=0, n_slots=2, segments=(segment,),
                   option_order=tuple(range(len(options))))  # fmt: skip
     pixels = np.random.default_rng(seed).integers(0, 255, (n_frames, 40, 40, 3), dtype=np.uint8)
@@ -86,6 +89,22 @@ def test_yes_and_no_and_clips_of_several_frames_are_no_captions_and_get_a_fault(
     assert isinstance(yes, Fault) and "grid-choice" in yes.reason and yes.kind == "unfit"
     assert isinstance(clip_of_two, Fault) and not isinstance(good, Fault)
     assert isinstance(model.generate([asked()], max_new_tokens=1)[0], Fault)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [("canvas", None), ("grid-choice", None), ("grid", "'yes' is no caption|'no' is no caption"),
+     ("needle", "takes one image"), ("threecell", "not about one thing"), ("relations", "not about one thing"),
+     ("rotation", "not about one thing")],
+)  # fmt: skip
+def test_an_encoder_is_asked_what_captions_answer_and_nothing_else(folder, task, words):
+    model, trials = clip.load(pretrained=str(folder)), plan(RunConfig(tasks=task, model="scripted", limit="2")).trials
+    reasons = {model.unfit(trial) for trial in trials}
+    assert reasons == {None} if words is None else all(re.search(words, reason) for reason in reasons)
+    if task == "threecell":
+        shown = asked()
+        (found,) = model.score([replace(shown, trial=replace(shown.trial, probe=trials[0].probe))])
+        assert isinstance(found, Fault) and "not about one thing" in found.reason
 
 
 @pytest.mark.parametrize(

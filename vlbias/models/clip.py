@@ -18,10 +18,11 @@ from vlbias.disk import sha256_of_file
 from vlbias.errors import ModelError, nearest
 from vlbias.models._captions import image, no_caption, options
 from vlbias.models._outcomes import nonfinite
-from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply
+from vlbias.records import Capabilities, Fault, Identity, OptionScores, Prompt, Reply, Trial
 
 POOLINGS = ("pooled", "patches")
 REMEDY = "ask for captions, as the suites canvas and grid-choice do"
+NO_THING = f"clip: the question, which an encoder is not given, is not about one thing in the image; {REMEDY}"
 _CONFIG = "open_clip_config.json"
 
 
@@ -57,6 +58,15 @@ class ClipModel:
         """An encoder has no likelihood of a text."""
         del targets
         return [Fault(kind="unfit", reason="clip: an encoder has no likelihood of a text") for _ in prompts]
+
+    def unfit(self, trial: Trial) -> str | None:
+        """Why a trial cannot be put to an encoder: several images, no one thing in question, or no captions."""
+        if len(trial.segments) != 1:
+            return f"clip: takes one image with one frame, and a prompt holds {len(trial.segments)} segments"
+        if trial.probe.thing is None:
+            return NO_THING
+        fault = no_caption(trial.options, adapter="clip", remedy=REMEDY, letters=False)
+        return fault.reason if fault else None
 
     @torch.inference_mode()
     def fit(self, pixels_BCHW: torch.Tensor, captions: Sequence[str]) -> torch.Tensor:
@@ -165,4 +175,6 @@ def _unfit(prompt: Prompt) -> Fault | None:
     if image(prompt) is None:
         n = sum(part.frames is not None for part in prompt.parts)
         return Fault(kind="unfit", reason=f"clip: takes one image with one frame, found {n} segments")
+    if prompt.trial and prompt.trial.probe.thing is None:
+        return Fault(kind="unfit", reason=NO_THING)
     return no_caption(options(prompt), adapter="clip", remedy=REMEDY, letters=False)
