@@ -146,3 +146,21 @@ def test_questions_of_one_form_about_one_item_are_one_probe_of_right_and_wrong()
     ]  # fmt: skip
     assert [row.correct for row in found if isinstance(row, Answer)] == [True, False, True]
     assert all(row.logprobs is None for row in found if isinstance(row, Answer)) and isinstance(found[3], Failure)
+
+
+def test_few_fitting_items_plan_for_the_largest_side_and_not_for_one_that_they_show_alike() -> None:
+    def column_and_top(r: int, c: int) -> float:
+        return float(c == 0 or (r, c) == (0, 1))
+
+    def top(r: int, c: int) -> float:
+        return float((r, c) == (0, 1))
+
+    # The top is better in five of six, by a third alike; the left in three of them, but wholly.
+    parts = [grid(column_and_top, seed=1, items=range(3)), grid(top, seed=1, items=range(3, 5))]
+    rows = [*parts[0], *parts[1], *grid(lambda *_: 0.0, seed=1, items=range(5, 6))]
+    vanilla = grid(left, seed=2)
+    (one,) = map_proofs(rows, vanilla, {"a": vanilla}, rng=np.random.default_rng(0))["a"]
+    assert one.planned == "left_right"
+    flat = grid(lambda *_: 1.0, seed=1, items=range(3))
+    (none,) = map_proofs(flat, vanilla, {"a": vanilla}, rng=np.random.default_rng(0))["a"]
+    assert none.planned is None

@@ -12,7 +12,6 @@ from vlbias.estimates import Change, Estimate, MapProof
 from vlbias.metrics._blocks import Floats, cluster_sums
 from vlbias.metrics._cell_table import CellTable
 from vlbias.metrics._first_tables import first_tables
-from vlbias.metrics._intervals import jackknife_se
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._multiplicity import holm
 from vlbias.metrics._resample import PERMUTATIONS, bootstrap_sums
@@ -98,17 +97,19 @@ def _cells(table: CellTable, *, rng: np.random.Generator) -> tuple[Estimate, ...
 
 
 def _largest(table: CellTable | None) -> str | None:
-    """The contrast that is farthest from 0 in standard errors; None where these items cannot tell."""
-    if table is None or len(set(table.clusters)) < 2:
+    """The contrast that is largest in the standard errors that all share where cells are exchangeable; None of none.
+
+    These are as the length of the weights. Errors of each contrast's own would favour those that few items show alike.
+    """
+    if table is None or not table.items:
         return None
-    n_G = np.bincount(table.cluster_N).astype(np.float64)
-    strength: dict[str, float] = {}
-    for name, weight_C in contrast_rows(table.grid_rc).items():
-        each_N = table.value_NC @ weight_C
-        error = float(jackknife_se(cluster_sums(each_N[:, None], table.cluster_N), n_G)[0])
-        if error > 1e-12:
-            strength[name] = abs(float(each_N.mean())) / error
-    return max(strength, key=strength.__getitem__, default=None)
+    mean_C = table.value_NC.mean(axis=0)
+    strength = {
+        name: abs(float(mean_C @ weight_C)) / float(np.linalg.norm(weight_C))
+        for name, weight_C in contrast_rows(table.grid_rc).items()
+    }
+    best = max(strength, key=strength.__getitem__, default=None)
+    return best if best is not None and strength[best] > 1e-9 else None
 
 
 def _adjusted(found: dict[str, tuple[MapProof, ...]]) -> dict[str, tuple[MapProof, ...]]:

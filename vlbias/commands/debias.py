@@ -14,7 +14,9 @@ WIDE = 220  # columns of a table that goes into a file or a pipe
 
 def command(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
-    method: Annotated[str, typer.Option("--method", "-m", help="NAME or NAME:k=v, comma-separated; or all.")] = "all",
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="NAME, NAME:k=v or NAME:all (its arms), by commas; or all.")
+    ] = "all",
     transfer: Annotated[
         str | None, typer.Option("--transfer", help="RUN2,RUN3: does what is fitted on one run correct the others?")
     ] = None,
