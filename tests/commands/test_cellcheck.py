@@ -10,7 +10,7 @@ from vlbias.errors import UnknownName
 
 @pytest.fixture
 def small(monkeypatch):
-    settings = tuple(cellcheck.Setting(kind=kind, side=3, items=4) for kind in ("detection", "canvas"))
+    settings = tuple(cellcheck.Setting(kind=kind, side=3, items=8) for kind in ("detection", "canvas"))
     monkeypatch.setattr(cellcheck, "SETTINGS", settings)
 
 
@@ -20,8 +20,8 @@ def asked(*flags):
 
 def test_all_settings_are_counted_unless_some_are_named(small):
     told, some = asked("--display", "none").output, asked("--display", "none", "--tasks", "canvas").output
-    assert "| detection, 3 x 3, 4 items | " in told and "| canvas, 3 x 3, 4 items | " in told and "of 2 |" in told
-    assert "| canvas, 3 x 3, 4 items | " in some and "detection" not in some
+    assert "| detection, 3 x 3, 8 items | " in told and "| canvas, 3 x 3, 8 items | " in told and "of 2 |" in told
+    assert "| canvas, 3 x 3, 8 items | " in some and "detection" not in some
 
 
 def test_an_unknown_task_is_named_with_those_that_are_known(small):
