@@ -18,6 +18,20 @@ SHARED = "not available: items share clusters, and this test takes them for inde
 UNCHANGED = "no item changes over the places"
 
 
+def changes(
+    blank: Estimate,
+    right_NC: Floats,
+    *,
+    prefix: str,
+    places: Sequence[str],
+    clusters: Sequence[str],
+    rng: np.random.Generator,
+) -> list[Estimate]:
+    """Whether places differ, which pairs of them do, and how many items are not answered alike everywhere."""
+    tests = exact_tests(blank, right_NC, prefix=prefix, places=places, clusters=clusters)
+    return [*tests, flip_rate(blank, right_NC, clusters, prefix=prefix, rng=rng)]
+
+
 def exact_tests(
     blank: Estimate, right_NC: Floats, *, prefix: str, places: Sequence[str], clusters: Sequence[str]
 ) -> list[Estimate]:

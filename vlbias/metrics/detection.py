@@ -16,7 +16,7 @@ from vlbias.estimates import Estimate
 from vlbias.metrics import _detection
 from vlbias.metrics._blocks import Floats
 from vlbias.metrics._cell_table import of_luck
-from vlbias.metrics._exact_tests import cell_names, exact_tests, flip_rate
+from vlbias.metrics._exact_tests import cell_names, changes
 from vlbias.metrics._located import OVERLAP, Located, located
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._spatial_tables import of_table, over_grids
@@ -43,16 +43,10 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         out += [*_zones(found, rng=rng), *_kinds(found, rng=rng)]
         out += of_table(found.blocks, found.right_NC, prefix="detection", rng=rng)
         out += [*_quality(found, rng=rng), *_directions(found, rng=rng)]
-        out += [*_of_hits(found, rng=rng), *of_luck(found.table, rng=rng)]
+        blank, names = Estimate(metric="", task=found.task, notes=found.notes), cell_names(found.grid_rc)
+        out += changes(blank, found.right_NC, prefix="detection", places=names, clusters=found.cluster_N, rng=rng)
+        out += of_luck(found.table, rng=rng)
     return over_grids(out)
-
-
-def _of_hits(found: Located, *, rng: np.random.Generator) -> list[Estimate]:
-    """What needs no resampling: whether cells differ, which pairs do, how many things are not found in every cell."""
-    blank, clusters = Estimate(metric="", task=found.task, notes=found.notes), found.cluster_N
-    names = cell_names(found.grid_rc)
-    tests = exact_tests(blank, found.right_NC, prefix="detection", places=names, clusters=clusters)
-    return [*tests, flip_rate(blank, found.right_NC, clusters, prefix="detection", rng=rng)]
 
 
 def _mean(

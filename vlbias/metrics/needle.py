@@ -13,7 +13,7 @@ from vlbias.estimates import Estimate, Reference
 from vlbias.metrics._blocks import Floats, rows
 from vlbias.metrics._cell_table import CellTable, of_luck
 from vlbias.metrics._even_share import above_even
-from vlbias.metrics._exact_tests import exact_tests, flip_rate
+from vlbias.metrics._exact_tests import changes
 from vlbias.metrics._means import mean_estimate
 from vlbias.metrics._multiplicity import over_tasks
 from vlbias.metrics._spatial_blocks import GridBlocks
@@ -120,8 +120,7 @@ def _exact(found: Found, exact_NS: Floats, *, guess: float, rng: np.random.Gener
         out += of_table(_blocks(table), table.value_NC / 100, prefix="needle", rng=rng)
     names = [f"image {i + 1} row {r + 1} column {c + 1}" for i, r, c in found.place_S3]
     bare = Estimate(metric="", notes=found.notes)
-    out += exact_tests(bare, exact_NS, prefix="needle", places=names, clusters=found.clusters)
-    out.append(flip_rate(bare, exact_NS, found.clusters, prefix="needle", rng=rng))
+    out += changes(bare, exact_NS, prefix="needle", places=names, clusters=found.clusters, rng=rng)
     return [*out, *of_luck(table, rng=rng)]
 
 

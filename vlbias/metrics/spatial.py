@@ -12,7 +12,7 @@ from vlbias.answers import Outcome
 from vlbias.estimates import Estimate
 from vlbias.metrics._blocks import Floats, cluster_sums
 from vlbias.metrics._cell_table import of_luck
-from vlbias.metrics._exact_tests import cell_names, exact_tests, flip_rate
+from vlbias.metrics._exact_tests import cell_names, changes
 from vlbias.metrics._intervals import EXACT
 from vlbias.metrics._means import BOOTSTRAP
 from vlbias.metrics._resample import bootstrap_sums, exact_share, percentile
@@ -41,16 +41,10 @@ def measure(outcomes: Sequence[Outcome], *, rng: np.random.Generator) -> list[Es
         out += [*_maps(found, rng=rng), *of_table(found, found.right_NC, prefix="spatial", rng=rng)]
         if found.yes_NC is not None:
             out += of_table(found, found.yes_NC, prefix="spatial_leaning", rng=rng)
-        out += [*_of_hits(found, rng=rng), *of_luck(found.table, rng=rng)]
+        blank, names = Estimate(metric="", task=found.task, notes=found.notes), cell_names(found.grid_rc)
+        out += changes(blank, found.hit_NC, prefix="spatial", places=names, clusters=found.clusters, rng=rng)
+        out += of_luck(found.table, rng=rng)
     return over_grids(out)
-
-
-def _of_hits(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
-    """What needs no resampling, of hits: whether cells differ, which pairs do, how many items flip."""
-    blank, clusters = Estimate(metric="", task=found.task, notes=found.notes), found.clusters
-    names = cell_names(found.grid_rc)
-    tests = exact_tests(blank, found.hit_NC, prefix="spatial", places=names, clusters=clusters)
-    return [*tests, flip_rate(blank, found.hit_NC, clusters, prefix="spatial", rng=rng)]
 
 
 def _maps(found: GridBlocks, *, rng: np.random.Generator) -> list[Estimate]:
