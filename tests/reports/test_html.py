@@ -265,3 +265,15 @@ def test_trials_of_which_none_failed_are_folded_away(report):
 @pytest.mark.parametrize(("value", "text"), [(1020.4, "1,020"), (999.4, "999"), (0.01234, "0.0123"), (-2064, "−2,064")])
 def test_numbers_are_written_without_powers_of_ten(value, text):
     assert html.reading.number(value) == text
+
+
+def test_rows_about_a_place_show_where_it_was_said_and_where_it_is(report) -> None:
+    first = next(o for o in report.outcomes if isinstance(o, Answer))
+    about = replace(first.asked, gold=None, factors=(("asks", "box"), ("target", "0.100000,0.2,0.3,0.4")))
+    missed = replace(first, asked=about, chosen=None, logprobs=None, reply="[]")
+    found = replace(missed, asked=replace(about, trial_id="x"), box_xyxy=(0.5, 0.25, 0.75, 1.0))
+    text = html.page(replace(report, outcomes=(missed, found)))
+    rows = re.findall(r"<td>(a place|no place)</td><td class=\"n\">(.*?)</td><td class=\"n\">(.*?)</td>", text)
+    assert rows == [("no place", "–", "0.10 0.20 0.30 0.40"), ("a place", "0.50 0.25 0.75 1.00", "0.10 0.20 0.30 0.40")]
+    assert "places are in 0..1 of the image" in text
+    assert "places are in 0..1 of the image" not in html.page(report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -179,10 +179,14 @@ def provenance(report: Report) -> list[tuple[str, str]]:
 
 def _example(o: Answer | Failure) -> dict[str, str]:
     a, audit = o.asked, o.audit
+    target = dict(a.factors).get("target")
+    said = None if isinstance(o, Failure) else o.box_xyxy or o.point_xy
     if isinstance(o, Failure):
         result, came = f"failure: {o.kind}", pathless(o.reason)
     else:
-        result = "open-ended" if a.gold is None else ("right" if o.correct else "wrong")
+        result = "right" if o.correct else "wrong"
+        if a.gold is None:
+            result = "open-ended" if target is None else ("a place" if said else "no place")
         scores = ", ".join(f"{p:.3g}" for p in o.logprobs or ())
         came = o.reply if o.reply is not None else f"log-probabilities {scores}"
     return {
@@ -190,11 +194,16 @@ def _example(o: Answer | Failure) -> dict[str, str]:
         "task": clean(a.task, 40),
         "slot": place_name(a),
         "result": result,
-        "chosen": "–" if isinstance(o, Failure) or o.chosen is None else str(o.chosen + 1),
-        "gold": "–" if a.gold is None else str(a.gold + 1),
+        "chosen": _place(said) if isinstance(o, Failure) or o.chosen is None else str(o.chosen + 1),
+        "gold": _place(map(float, target.split(",")) if target else None) if a.gold is None else str(a.gold + 1),
         "came": clean(came, 200),
         "prompt": audit.prompt_sha256[:12] if audit else "–",
     }
+
+
+def _place(numbers: Iterable[float] | None) -> str:
+    """A box or a point in 0..1 of the image."""
+    return "–" if numbers is None else " ".join(f"{v:.2f}" for v in numbers)
 
 
 def _present(report: Report, names: Sequence[str]) -> list[Estimate]:
