@@ -2,8 +2,10 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from vlbias import display
 from vlbias.errors import BadInput
@@ -59,3 +61,16 @@ def test_a_pipe_gets_lines_without_control_codes_and_none_gets_nothing(capsys):
 def test_an_unknown_display_is_refused_with_the_known_ones():
     with pytest.raises(BadInput, match="rich, plain or none"):
         display.chosen("fancy")
+
+
+def test_a_table_of_checks_keeps_names_whole_on_a_narrow_terminal() -> None:
+    long = "false_alarm_rate_gold_" + "x" * 70
+    rows = [
+        SimpleNamespace(name=long, value=0.0646, low=0.0459, high=0.0902, goal="0.03 to 0.07; 480 runs", ok=True),
+        SimpleNamespace(name="b", value=None, low=None, high=None, goal="", ok=False),
+    ]
+    out = io.StringIO()
+    Console(file=out, width=80).print(display.checks(rows))
+    first = "".join(line.split("│")[1].strip() for line in out.getvalue().splitlines() if line.startswith("│"))
+    assert first == long + "b" and "…" not in out.getvalue()
+    assert "0.0459 to" in out.getvalue() and "yes" in out.getvalue() and "NO" in out.getvalue()

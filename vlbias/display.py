@@ -1,15 +1,16 @@
-"""Progress for a person: a bar with rate and time left on a terminal, plain lines elsewhere, nothing if asked."""
+"""What a person sees: a bar with rate and time left on a terminal, plain lines elsewhere, and tables of checks."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column, Table
 
 from vlbias.errors import BadInput
 
@@ -37,6 +38,17 @@ def console(display: Display, *, stderr: bool = False) -> Console:
         highlight=False,
         soft_wrap=plain,
     )
+
+
+def checks(rows: Iterable[Any]) -> Table:
+    """A table of rows with a name, a value with its interval, a goal, and whether they are ok; names stay whole."""
+    table = Table(Column("row", overflow="fold"), "value", "interval", "goal", "ok")
+    for row in rows:
+        told = row.low is not None and row.high is not None
+        interval = f"{row.low:.3g} to {row.high:.3g}" if told else "–"
+        value = "–" if row.value is None else f"{row.value:.3g}"
+        table.add_row(row.name, value, interval, row.goal, "yes" if row.ok else "NO")
+    return table
 
 
 @contextmanager

@@ -46,9 +46,9 @@ def command(
 def _table(rows: list[Any]) -> None:
     from rich.table import Column, Table
 
-    table = Table(Column("figure", overflow="fold"), "value", "unit", "low", "high", "goal", "met")
+    table = Table(Column("figure", overflow="fold"), "value", "rounds", "goal", "met")
     for row in rows:
-        spread = ["" if bound is None else f"{bound:.4g}" for bound in (row.low, row.high)]
+        rounds = "" if row.low is None or row.high is None else f"{row.low:.4g} to {row.high:.4g}"
         met = {True: "yes", False: "no", None: ""}[row.ok]
-        table.add_row(row.name, f"{row.value:.4g}", row.unit, *spread, row.goal, met)
+        table.add_row(row.name, f"{row.value:.4g} {row.unit}", rounds, row.goal, met)
     console(chosen(None)).print(table)

@@ -20,11 +20,9 @@ def command(
     display: Annotated[str | None, typer.Option("--display", help="rich, plain or none.")] = None,
 ) -> None:
     """Try every correction on simulated observers of known bias; exit code 1 when a row is not ok."""
-    from rich.table import Table
-
     from vlbias import debiascheck
     from vlbias.debiaspage import page
-    from vlbias.display import chosen, console, progress
+    from vlbias.display import checks, chosen, console, progress
     from vlbias.selfcheck import as_json as in_json
 
     how = chosen(display)
@@ -39,10 +37,6 @@ def command(
     if as_json:
         print(json.dumps(in_json(rows), allow_nan=False, indent=1))
     else:
-        table = Table("row", "value", "low", "high", "goal", "ok")
-        for row in rows:
-            numbers = ["–" if v is None else f"{v:.3g}" for v in (row.value, row.low, row.high)]
-            table.add_row(row.name, *numbers, row.goal, "yes" if row.ok else "NO")
-        console(how).print(table)
+        console(how).print(checks(rows))
     if not all(row.ok for row in rows):
         raise typer.Exit(MISSED)

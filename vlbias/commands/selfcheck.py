@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Measure the instrument itself on responders of known bias; exit code 1 when a row is not ok."""
     from vlbias import selfcheck, validity
-    from vlbias.display import chosen, progress
+    from vlbias.display import checks, chosen, console, progress
 
     n = workers or os.cpu_count() or 1
     with progress(chosen(display), title="selfcheck", unit="jobs") as update:
@@ -39,22 +39,10 @@ def command(
     if as_json:
         print(json.dumps(selfcheck.as_json(found), allow_nan=False, indent=1))
     else:
-        _table(found, display)
+        console(chosen(display)).print(checks(found))
     if not all(row.ok for row in found):
         raise typer.Exit(MISSED)
 
 
 def _told(update: Callable[[int, int, int], None]) -> Callable[[int, int], None]:
     return lambda done, total: update(done, total, 0)
-
-
-def _table(found: Sequence[Any], display: str | None) -> None:
-    from rich.table import Table
-
-    from vlbias.display import chosen, console
-
-    table = Table("row", "value", "low", "high", "goal", "ok")
-    for row in found:
-        numbers = ["–" if v is None else f"{v:.3g}" for v in (row.value, row.low, row.high)]
-        table.add_row(row.name, *numbers, row.goal, "yes" if row.ok else "NO")
-    console(chosen(display)).print(table)
