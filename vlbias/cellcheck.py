@@ -6,7 +6,7 @@ a script does not look.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -25,12 +25,6 @@ from vlbias.run import row
 from vlbias.selfcheck import in_parallel
 
 PLANTED = ("centre", "bottom_right", "left", "checkerboard")
-METRICS: Mapping[str, tuple[str, ...]] = {
-    "detection": ("detection",),
-    "detector": ("detection",),
-    "canvas": ("canvas",),
-    "needle": ("needle",),
-}
 ACCURACY, EFFECT, SPREAD_OF_ITEMS = 0.6, 0.3, 1.0
 PRECISION = "detection_average_precision"
 CHUNK = 10
@@ -48,6 +42,11 @@ class Setting:
     kind: str
     side: int
     items: int
+
+    @property
+    def task(self) -> str:
+        """The bundled suite, which has the name of its metric."""
+        return "detection" if self.kind == "detector" else self.kind
 
     @property
     def name(self) -> str:
@@ -117,8 +116,7 @@ def counted(
 def planned(setting: Setting) -> Plan:
     """The trials of a setting; kept, because all jobs of a setting follow one another."""
     sides = {"side": setting.side} if setting.kind == "needle" else {"rows": setting.side, "columns": setting.side}
-    task = "detection" if setting.kind == "detector" else setting.kind
-    return plan(RunConfig(tasks=task, model="scripted", task_args={**sides, "items": setting.items}))
+    return plan(RunConfig(tasks=setting.task, model="scripted", task_args={**sides, "items": setting.items}))
 
 
 def count(job: Job) -> Count:
@@ -126,7 +124,7 @@ def count(job: Job) -> Count:
     kind, asked = job.setting.kind, planned(job.setting)
     shown = [prompt(trial, {}, asked.style) for trial in asked.trials]
     # Only without a pattern is the true precision known.
-    metrics = (*METRICS[kind], *(("precision",) if kind == "detector" and job.planted == "none" else ()))
+    metrics = (job.setting.task, *(("precision",) if kind == "detector" and job.planted == "none" else ()))
     found: list[Count] = []
     for seed in range(job.first, job.first + job.n):
         rows = answers(shown, planted=job.planted, graded=kind == "canvas", seed=seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from vlbias.probes._cells import image
 from vlbias.probes._relation_files import Told
 from vlbias.probes._relation_scenes import Pair
 from vlbias.probes._statements import (
@@ -20,7 +21,7 @@ from vlbias.probes._statements import (
     negated,
     statement,
 )
-from vlbias.records import Probe, Scene, Segment
+from vlbias.records import Probe, Scene
 
 TASK = "Spatial Relations"
 WHICH = "Which of these captions fits the image?"
@@ -136,14 +137,13 @@ def _made(
     told: dict[str, str], question: str, options: tuple[str, ...], *, gold: int, scene: Scene, cluster_id: str
 ) -> Probe:
     name = "/".join(f"{key}={value}" for key, value in sorted(told.items()))
-    evidence = Segment(segment_id=f"{name}/image", kind="image", scenes=(scene,))
     return Probe(
         probe_id=name,
         task=TASK,
         question=question,
         options=options,
         gold=gold,
-        evidence=evidence,
+        evidence=image(f"{name}/image", scene),
         backgrounds=(),
         cluster_id=cluster_id,
     )

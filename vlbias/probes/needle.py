@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vlbias.errors import BadSuite
-from vlbias.probes._cells import Grid, hung, hung_px, need_pixels, still
+from vlbias.probes._cells import Grid, hung, hung_px, image, need_pixels, still
 from vlbias.probes._choices import ImageSuite, OneSource, Pixels, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._pictures import DrawnThings, Pictures, Thing, apart, drawn_things, read_pictures
@@ -125,7 +125,7 @@ def trials(probes: Sequence[Probe], *, suite: Suite, seed: int, slots: Sequence[
                 probe=probe,
                 slot=slot,
                 n_slots=suite.segments,
-                segments=tuple(_stitched(probe, name, slot, image, suite) for image in range(suite.images)),
+                segments=tuple(_stitched(probe, name, slot, number, suite) for number in range(suite.images)),
                 option_order=order,
                 factors=tuple(sorted(told)),
             )
@@ -136,21 +136,21 @@ def _first_at(place: int, n: int) -> tuple[int, ...]:
     return (*range(1, place + 1), 0, *range(place + 1, n))
 
 
-def _stitched(probe: Probe, name: str, slot: int, image: int, suite: Suite) -> Segment:
+def _stitched(probe: Probe, name: str, slot: int, number: int, suite: Suite) -> Segment:
     """One image of a trial: its cells of all the things, of which the one looked for stands at `slot`."""
     things = [probe.evidence, *probe.backgrounds]
     order = list(range(len(things)))
     order[0], order[slot] = order[slot], order[0]
     n_cells = suite.side**2
-    parts = [things[k].scenes[0] for k in order[image * n_cells : (image + 1) * n_cells]]
+    parts = [things[k].scenes[0] for k in order[number * n_cells : (number + 1) * n_cells]]
     sprites = [
         replace(one, centre_xy=suite.grid.centre_xy(c), radius=suite.grid.radius)
         for c, part in enumerate(parts)
         for one in part.sprites
     ]
     pictures = [hung(one.path, one.sha256, suite.grid, c) for c, part in enumerate(parts) for one in part.pictures]
-    scene = replace(things[1 + image].scenes[0], sprites=tuple(sprites), pictures=tuple(pictures))
-    return Segment(segment_id=f"{name}/{image}", kind="image", scenes=(scene,))
+    scene = replace(things[1 + number].scenes[0], sprites=tuple(sprites), pictures=tuple(pictures))
+    return image(f"{name}/{number}", scene)
 
 
 def _asked(thing: Thing, things: Sequence[Thing], suite: Suite, *, rng: np.random.Generator) -> list[Probe]:
@@ -161,10 +161,7 @@ def _asked(thing: Thing, things: Sequence[Thing], suite: Suite, *, rng: np.rando
         raise BadSuite(
             f"{thing.name}: found {len(chosen)} things of other clusters and words; {suite.segments} are needed"
         )
-    alone, foil, *around = (
-        Segment(segment_id=f"{thing.name}/{one.name}", kind="image", scenes=(_cell(one, suite, rng=rng),))
-        for one in (thing, *chosen)
-    )
+    alone, foil, *around = (image(f"{thing.name}/{one.name}", _cell(one, suite, rng=rng)) for one in (thing, *chosen))
     counts = {"image": suite.images, "row": suite.side, "column": suite.side}
     found = []
     for asks in suite.asks:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from vlbias.probes._cells import need_even
+from vlbias.probes._cells import image, need_even
 from vlbias.probes._choices import Pixels, QuestionSuite, Seed, Strict, need_once
 from vlbias.probes._order_suites import chosen_slots
 from vlbias.probes._orders import option_orders
@@ -21,7 +21,7 @@ from vlbias.probes._pictures import LEAST_SHOWN_PX, LaterPictures, Pictures, Thi
 from vlbias.probes._rotation_scenes import SIDES, Item, drawn_items, own_items, thing_px, twin_px
 from vlbias.probes._soundness import holds, refuse, twice
 from vlbias.probes._symmetry import symmetry
-from vlbias.records import Probe, Scene, Segment, Trial
+from vlbias.records import Probe, Scene, Trial
 
 METRICS = ("rotation", "failures")
 OWN_ORDERS = True
@@ -184,7 +184,7 @@ def _ask(item: Item, told: dict[str, str], words: str, options: tuple[str, ...],
         question=words,
         options=options,
         gold=gold,
-        evidence=Segment(segment_id=f"{name}/image", kind="image", scenes=(scene,)),
+        evidence=image(f"{name}/image", scene),
         backgrounds=(),
         cluster_id=item.cluster_id,
     )
